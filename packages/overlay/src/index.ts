@@ -1,0 +1,1 @@
+export { type ByteString, fromBuffer, fromText, toBuffer, toText } from './sys/bytes.ts';

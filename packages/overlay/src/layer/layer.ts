@@ -1,0 +1,125 @@
+/**
+ * `Layer`: one tree of a union, addressed by (directory, name). The engine in overlay/ sees the
+ * world through this interface only, so a layer may be a folder on disk, memory, or an archive.
+ *
+ * `Dentry` is a place in a layer's tree: a parent and a name, as the kernel's real dentries. It
+ * names things and keeps no descriptor of its own; the disk layer caches directory descriptors
+ * beside it in an LRU, so that the number of open descriptors does not grow with the tree.
+ * When the engine renames something in the upper, it changes that Dentry's parent and name, and
+ * all below follows.
+ *
+ * Results are >= 0 or a negative errno, nothing throws. Names are byte strings of one component.
+ */
+import type { ByteString } from '../sys/bytes.ts';
+import type { Stat, StatFs } from '../sys/stat.ts';
+
+export class Dentry {
+  readonly layer: Layer;
+  /** null: the layer's root, or something pinned after its last name went. */
+  parent: Dentry | null;
+  name: ByteString;
+  /** The layer's own: a cached directory descriptor, or a pinned one; -1 when none. */
+  fd = -1;
+  /** A pinned dentry lives by its descriptor: its name is gone (unlinked while in use). */
+  pinned = false;
+  /** The layer's own: links of the LRU of descriptors. */
+  prev: Dentry | null = null;
+  next: Dentry | null = null;
+
+  constructor(layer: Layer, parent: Dentry | null, name: ByteString) {
+    this.layer = layer;
+    this.parent = parent;
+    this.name = name;
+  }
+}
+
+/** One entry of a real directory. `type` is DT_*, DT_UNKNOWN where the filesystem does not say. */
+export interface RawDirent {
+  name: ByteString;
+  ino: bigint;
+  type: number;
+}
+
+export interface FileHandleId {
+  /** handle_type of name_to_handle_at(2). */
+  type: number;
+  handle: Buffer;
+}
+
+export interface Layer {
+  readonly root: Dentry;
+  /** What a person gave as this layer, for messages. */
+  readonly label: string;
+  /** Layers on one filesystem share this number (by st_dev). */
+  readonly dev: number;
+
+  // ---- looking -------------------------------------------------------------------------------
+  /** lstat of (dir, name); fills `out`. */
+  lookup(dir: Dentry, name: ByteString, out: Stat): number;
+  /** lstat of a dentry. */
+  stat(d: Dentry, out: Stat): number;
+  /** Every entry but `.` and `..`, in the layer's own order. */
+  readdir(dir: Dentry, into: RawDirent[]): number;
+  readlink(d: Dentry): ByteString | number;
+  /** @returns the value, or -ENODATA, -EOPNOTSUPP, … */
+  getxattr(d: Dentry, name: ByteString): Buffer | number;
+  /** @returns the names, or a negative errno. */
+  listxattr(d: Dentry): ByteString[] | number;
+  statfs(out: StatFs): number;
+  /** The dentry's file handle, or -EOPNOTSUPP. */
+  fileHandle(d: Dentry): FileHandleId | number;
+  /** The dentry that a handle of this layer's filesystem names as an inode number; -ESTALE when it is gone, -EPERM when it may not be asked. */
+  handleIno(id: FileHandleId, out: Stat): number;
+
+  // ---- files ---------------------------------------------------------------------------------
+  /** Opens the data of a regular file (or a directory for fsync). Never follows a last symlink. @returns a file number. */
+  open(d: Dentry, flags: number): number;
+  close(file: number): number;
+  /** A real descriptor for passthrough and reflink, or -1 (memory, archives). */
+  descriptor(file: number): number;
+  read(file: number, buf: Uint8Array, off: number, len: number, pos: number): number;
+  write(file: number, buf: Uint8Array, off: number, len: number, pos: number): number;
+  fstat(file: number, out: Stat): number;
+  fsync(file: number, dataOnly: boolean): number;
+  lseek(file: number, off: number, whence: number): number;
+
+  // ---- changing (upper layers only; -EROFS elsewhere) ------------------------------------------
+  ftruncate(file: number, size: number): number;
+  fallocate(file: number, mode: number, off: number, len: number): number;
+  /** Between two files of this layer or of layers with descriptors. */
+  copyFileRange(fileIn: number, offIn: number, fileOut: number, offOut: number, len: number): number;
+  /** Creates and opens (O_CREAT | O_EXCL) a regular file. */
+  create(dir: Dentry, name: ByteString, flags: number, mode: number): number;
+  /** An unnamed file in `dir`'s filesystem, opened read-write; -EOPNOTSUPP where there is none. */
+  tmpfile(dir: Dentry, flags: number, mode: number): number;
+  /** Gives an unnamed or open file a name; -EEXIST never replaces. */
+  linkFile(file: number, dir: Dentry, name: ByteString): number;
+  mkdir(dir: Dentry, name: ByteString, mode: number): number;
+  mknod(dir: Dentry, name: ByteString, mode: number, rdev: number): number;
+  symlink(dir: Dentry, name: ByteString, target: ByteString): number;
+  link(d: Dentry, dir: Dentry, name: ByteString): number;
+  unlink(dir: Dentry, name: ByteString): number;
+  rmdir(dir: Dentry, name: ByteString): number;
+  /** renameat2 with RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. Dentries are the caller's to update. */
+  rename(olddir: Dentry, oldname: ByteString, newdir: Dentry, newname: ByteString, flags: number): number;
+  chmod(d: Dentry, mode: number): number;
+  /** -1 leaves that id. */
+  chown(d: Dentry, uid: number, gid: number): number;
+  /** nsec may be UTIME_NOW or UTIME_OMIT. */
+  utimens(d: Dentry, atime: number, atimeNsec: number, mtime: number, mtimeNsec: number): number;
+  setxattr(d: Dentry, name: ByteString, value: Uint8Array, flags: number): number;
+  removexattr(d: Dentry, name: ByteString): number;
+  fchmod(file: number, mode: number): number;
+  fchown(file: number, uid: number, gid: number): number;
+  futimens(file: number, atime: number, atimeNsec: number, mtime: number, mtimeNsec: number): number;
+  fsetxattr(file: number, name: ByteString, value: Uint8Array, flags: number): number;
+  syncfs(): number;
+
+  // ---- life ----------------------------------------------------------------------------------
+  /** Keeps `d` reachable by a descriptor after its last name goes. */
+  pin(d: Dentry): number;
+  /** Drops what is cached or pinned for `d`. */
+  release(d: Dentry): void;
+  /** Closes everything. */
+  destroy(): void;
+}

@@ -1,0 +1,190 @@
+/**
+ * `Ops`: the operation contract, each operation documented once. Every door comes through here:
+ * fuse/dispatch turns kernel requests into these calls, node-fs/ walks paths and makes the same
+ * calls. Objects are named by nodeid (1 is the root) and open files by handle number, as in FUSE.
+ *
+ * Results are >= 0 or a negative errno; outputs are filled into objects that the caller owns.
+ * All operations are synchronous and run to the end one after another; nothing here is re-entered.
+ *
+ * Rights: with `defaultPermissions` (the FUSE mount) the kernel has checked mode bits and ACLs
+ * before it asks, and Ops checks nothing again. Without it Ops checks against `Caller` as the
+ * VFS would (permissions.ts).
+ */
+import type { ByteString } from '../sys/bytes.ts';
+import type { Stat, StatFs } from '../sys/stat.ts';
+
+/** On whose behalf an operation runs. */
+export interface Caller {
+  uid: number;
+  gid: number;
+  pid: number;
+  /** The umask to apply to `mode` of create, mkdir and mknod where the parent has no default ACL. */
+  umask: number;
+  /** Supplementary groups, where they are known (FUSE does not tell them). */
+  groups?: readonly number[];
+}
+
+/** What LOOKUP and its kin give back: one more reference to a node (see `forget`). */
+export class EntryOut {
+  nodeid = 0;
+  generation = 0;
+  readonly attr: Stat;
+  constructor(attr: Stat) {
+    this.attr = attr;
+  }
+}
+
+/** What OPEN and its kin give back. */
+export class OpenOut {
+  /** The handle number, until `release` or `releasedir`. */
+  fh = 0;
+  /**
+   * A real descriptor whose reads and writes may bypass the server (FUSE passthrough), or -1.
+   * Only for files that are complete in the upper, or in a mount without an upper: a reader of a
+   * lower file could not be moved when somebody writes. Owned by the handle: never close it.
+   */
+  backingFd = -1;
+  /** The page cache (or cached listing) of this node may be kept from an earlier open. */
+  keepCache = false;
+}
+
+/** Which fields of SetAttr count: the FATTR_* bits of FUSE. */
+export const ATTR_MODE: number = 1 << 0;
+export const ATTR_UID: number = 1 << 1;
+export const ATTR_GID: number = 1 << 2;
+export const ATTR_SIZE: number = 1 << 3;
+export const ATTR_ATIME: number = 1 << 4;
+export const ATTR_MTIME: number = 1 << 5;
+export const ATTR_ATIME_NOW: number = 1 << 7;
+export const ATTR_MTIME_NOW: number = 1 << 8;
+export const ATTR_CTIME: number = 1 << 10;
+/** Clear suid, sgid (if group-executable) and file capabilities: the caller lacks CAP_FSETID. */
+export const ATTR_KILL_SUIDGID: number = 1 << 11;
+
+export class SetAttr {
+  valid = 0;
+  mode = 0;
+  uid = 0;
+  gid = 0;
+  size = 0;
+  atime = 0;
+  atimeNsec = 0;
+  mtime = 0;
+  mtimeNsec = 0;
+  /** The open handle that ftruncate or fchmod came through, or 0. */
+  fh = 0;
+}
+
+/** Receives a listing. */
+export interface DirSink {
+  /** Whether one more entry with a name of `nameLength` bytes fits. Asked before anything is done for it. */
+  fits(nameLength: number): boolean;
+  /**
+   * One entry. `type` is DT_*, `off` the position after it. With `readdirplus` `entry` is set and
+   * carries a reference as `lookup` gives one (nodeid 0 for `.` and `..` and what vanished).
+   */
+  add(name: ByteString, ino: bigint, type: number, off: number, entry: EntryOut | null): void;
+}
+
+/** `killPriv` below: the caller lacks CAP_FSETID, so suid, sgid and file capabilities go as in the VFS (KILLPRIV_V2). */
+export interface Ops {
+  /** Whether operations are refused here (false) or by the kernel before they come (true). */
+  readonly defaultPermissions: boolean;
+
+  // ---- names ---------------------------------------------------------------------------------
+  /**
+   * Finds `name` in a directory (never `.` or `..`, save `..` for NFS export) and takes a reference.
+   * @returns 0; -ENOENT, -ENAMETOOLONG, -EIO (a broken metacopy or redirect), -ESTALE.
+   */
+  lookup(caller: Caller, parent: number, name: ByteString, out: EntryOut): number;
+  /** Gives `count` references back; at none the node is freed. Never fails. */
+  forget(nodeid: number, count: number): void;
+  /** @returns 0; -EEXIST, -EROFS, -ENOSPC, … The mode has its type bits clear or S_IFDIR. */
+  mkdir(caller: Caller, parent: number, name: ByteString, mode: number, out: EntryOut): number;
+  /** Regular files, FIFOs, sockets and devices; a 0:0 character device is -EPERM, as it would be a whiteout. */
+  mknod(caller: Caller, parent: number, name: ByteString, mode: number, rdev: number, out: EntryOut): number;
+  symlink(caller: Caller, parent: number, name: ByteString, target: ByteString, out: EntryOut): number;
+  unlink(caller: Caller, parent: number, name: ByteString): number;
+  /** -ENOTEMPTY is judged on the merged directory. */
+  rmdir(caller: Caller, parent: number, name: ByteString): number;
+  /** `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE, any other (RENAME_WHITEOUT too) is -EINVAL. -EXDEV where a redirect cannot be written. */
+  rename(
+    caller: Caller,
+    parent: number,
+    name: ByteString,
+    newParent: number,
+    newName: ByteString,
+    flags: number,
+  ): number;
+  /** A further name for `nodeid`; takes a reference. */
+  link(caller: Caller, nodeid: number, newParent: number, newName: ByteString, out: EntryOut): number;
+  readlink(caller: Caller, nodeid: number): ByteString | number;
+
+  // ---- attributes ----------------------------------------------------------------------------
+  /** `fh` is the handle that fstat came through, or 0. */
+  getattr(caller: Caller, nodeid: number, fh: number, out: Stat): number;
+  setattr(caller: Caller, nodeid: number, set: SetAttr, out: Stat): number;
+  statfs(caller: Caller, nodeid: number, out: StatFs): number;
+  /** @returns the value; -ENODATA, -EOPNOTSUPP. */
+  getxattr(caller: Caller, nodeid: number, name: ByteString): Buffer | number;
+  listxattr(caller: Caller, nodeid: number): ByteString[] | number;
+  /** `flags` XATTR_CREATE, XATTR_REPLACE. `killSgid`: an ACL is being set by one outside the group. */
+  setxattr(
+    caller: Caller,
+    nodeid: number,
+    name: ByteString,
+    value: Uint8Array,
+    flags: number,
+    killSgid: boolean,
+  ): number;
+  removexattr(caller: Caller, nodeid: number, name: ByteString): number;
+  /** FS_IOC_GETFLAGS. @returns the flag word or a negative errno. */
+  getflags(caller: Caller, nodeid: number): number;
+  /** FS_IOC_SETFLAGS. */
+  setflags(caller: Caller, nodeid: number, flags: number): number;
+  /** Only without `defaultPermissions`: access(2) for R_OK, W_OK, X_OK bits. */
+  access(caller: Caller, nodeid: number, mask: number): number;
+
+  // ---- files ---------------------------------------------------------------------------------
+  /** `flags` are open(2)'s, O_TRUNC included (O_CREAT and O_EXCL have been dealt with). Writing copies up. */
+  open(caller: Caller, nodeid: number, flags: number, killPriv: boolean, out: OpenOut): number;
+  /** Creates and opens; O_TRUNC of an existing file never comes here. */
+  create(
+    caller: Caller,
+    parent: number,
+    name: ByteString,
+    flags: number,
+    mode: number,
+    out: EntryOut,
+    open: OpenOut,
+  ): number;
+  /** O_TMPFILE in directory `parent`. */
+  tmpfile(caller: Caller, parent: number, flags: number, mode: number, out: EntryOut, open: OpenOut): number;
+  /** Reads up to `len` bytes at `pos` into `buf` from `off`. @returns bytes, 0 at the end. */
+  read(caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number): number;
+  /** @returns bytes written, or a negative errno when none were. `killPriv` as for `open`. */
+  write(caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number, killPriv: boolean): number;
+  fsync(caller: Caller, fh: number, dataOnly: boolean): number;
+  fallocate(caller: Caller, fh: number, mode: number, off: number, len: number): number;
+  /** SEEK_DATA and SEEK_HOLE. */
+  lseek(caller: Caller, fh: number, off: number, whence: number): number;
+  copyFileRange(caller: Caller, fhIn: number, offIn: number, fhOut: number, offOut: number, len: number): number;
+  /** The last descriptor of `fh` is gone. Never fails. */
+  release(fh: number): void;
+
+  // ---- directories ---------------------------------------------------------------------------
+  opendir(caller: Caller, nodeid: number, out: OpenOut): number;
+  /**
+   * Emits entries from position `off` on (0 the beginning, which reads the directory anew; else an
+   * `off` that `add` was given) until `sink.fits` says no or the end. @returns 0 or a negative errno.
+   */
+  readdir(caller: Caller, fh: number, off: number, plus: boolean, sink: DirSink): number;
+  fsyncdir(caller: Caller, fh: number, dataOnly: boolean): number;
+  releasedir(fh: number): void;
+
+  // ---- life ----------------------------------------------------------------------------------
+  /** syncfs(2) of the mount. */
+  syncfs(): number;
+  /** The mount is gone: every handle and node is dropped, layers are closed. */
+  destroy(): void;
+}

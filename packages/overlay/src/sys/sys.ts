@@ -1,0 +1,176 @@
+/**
+ * `Sys`: the system calls, as one injectable table (after SQLite's OS layer). Everything above
+ * talks to the operating system through such a table and nothing else:
+ *
+ *   - `sys-koffi.ts`  the real one (glibc through koffi; the only FFI of the project)
+ *   - `sys-trace.ts`  writes one readable line for each call
+ *   - `sys-fault.ts`  fails the Nth call with a chosen errno, once or for ever
+ *
+ * Rules that hold for every call:
+ *   - the result is >= 0, or a negative errno (`-ENOENT`); nothing throws. A thrown error costs
+ *     ten times the call, and most ENOENTs are expected.
+ *   - names and paths are byte strings (see bytes.ts). An embedded NUL is -EINVAL.
+ *   - offsets and lengths are in bytes; times are (seconds, nanoseconds); modes are numbers with
+ *     the usual octal bits.
+ *   - every descriptor is made close-on-exec, whether the caller asks for it or not.
+ *   - EINTR is passed up where the call has one; the caller decides.
+ */
+import type { ByteString } from './bytes.ts';
+import type { Stat, StatFs } from './stat.ts';
+
+/** One descriptor to wait for: `events` asked (POLLIN, …), `revents` filled by `poll`. */
+export interface PollFd {
+  fd: number;
+  events: number;
+  revents: number;
+}
+
+export interface Sys {
+  // ---- opening and closing -------------------------------------------------------------------
+  /** openat(2). @returns a descriptor. */
+  openat(dirfd: number, path: ByteString, flags: number, mode: number): number;
+  /** openat2(2), with RESOLVE_* bits: how every path that came from outside is opened. */
+  openat2(dirfd: number, path: ByteString, flags: number, mode: number, resolve: number): number;
+  close(fd: number): number;
+  /** dup3(2) with O_CLOEXEC when `newfd` >= 0, else fcntl F_DUPFD_CLOEXEC. */
+  dup(fd: number, newfd: number): number;
+  /** fcntl(fd, cmd, arg) for the commands whose argument is an integer (F_GETFL, F_SETFL, F_SETFD, F_SETPIPE_SZ). */
+  fcntl(fd: number, cmd: number, arg: number): number;
+
+  // ---- data ----------------------------------------------------------------------------------
+  read(fd: number, buf: Uint8Array, off: number, len: number): number;
+  write(fd: number, buf: Uint8Array, off: number, len: number): number;
+  pread(fd: number, buf: Uint8Array, off: number, len: number, pos: number): number;
+  pwrite(fd: number, buf: Uint8Array, off: number, len: number, pos: number): number;
+  /** lseek(2) with SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA or SEEK_HOLE. @returns the new offset. */
+  lseek(fd: number, off: number, whence: number): number;
+  ftruncate(fd: number, size: number): number;
+  fallocate(fd: number, mode: number, off: number, len: number): number;
+  fsync(fd: number): number;
+  fdatasync(fd: number): number;
+  /** syncfs(2): the whole filesystem that `fd` lies on. */
+  syncfs(fd: number): number;
+  /** copy_file_range(2) with explicit offsets. @returns bytes copied, 0 at the end of the source. */
+  copyFileRange(fdIn: number, offIn: number, fdOut: number, offOut: number, len: number): number;
+  /** ioctl FICLONE: `dst` shares all of `src`'s extents (-EOPNOTSUPP, -EXDEV, -EINVAL where it cannot). */
+  ficlone(dst: number, src: number): number;
+  /** flock(2): LOCK_SH, LOCK_EX, LOCK_UN, with LOCK_NB. */
+  flock(fd: number, op: number): number;
+  /** posix_fadvise(2). */
+  fadvise(fd: number, off: number, len: number, advice: number): number;
+
+  // ---- inodes --------------------------------------------------------------------------------
+  /** statx(2) with all basic fields and the birth time. `flags` takes AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_STATX_*. */
+  statx(dirfd: number, path: ByteString, flags: number, out: Stat): number;
+  /** statx(fd, "", AT_EMPTY_PATH): also on O_PATH descriptors. */
+  fstat(fd: number, out: Stat): number;
+  faccessat(dirfd: number, path: ByteString, mode: number, flags: number): number;
+  fchmod(fd: number, mode: number): number;
+  /**
+   * chmod of (dirfd, path). With AT_SYMLINK_NOFOLLOW: fchmodat2(2) where the kernel has it (6.6),
+   * else through an O_PATH descriptor and /proc/self/fd. A symlink is then -EOPNOTSUPP.
+   */
+  fchmodat(dirfd: number, path: ByteString, mode: number, flags: number): number;
+  /** fchownat(2); uid or gid -1 leaves that one. AT_EMPTY_PATH works on descriptors. */
+  fchownat(dirfd: number, path: ByteString, uid: number, gid: number, flags: number): number;
+  /** utimensat(2); nsec may be UTIME_NOW or UTIME_OMIT. path '' acts on `dirfd` itself (also O_PATH: AT_EMPTY_PATH). */
+  utimensat(
+    dirfd: number,
+    path: ByteString,
+    atime: number,
+    atimeNsec: number,
+    mtime: number,
+    mtimeNsec: number,
+    flags: number,
+  ): number;
+
+  // ---- names ---------------------------------------------------------------------------------
+  mkdirat(dirfd: number, path: ByteString, mode: number): number;
+  /** mknodat(2); `rdev` is packed as `makedev` does. */
+  mknodat(dirfd: number, path: ByteString, mode: number, rdev: number): number;
+  unlinkat(dirfd: number, path: ByteString, flags: number): number;
+  renameat2(olddir: number, oldpath: ByteString, newdir: number, newpath: ByteString, flags: number): number;
+  /** linkat(2). With AT_EMPTY_PATH and no privilege for it, tries /proc/self/fd/N with AT_SYMLINK_FOLLOW. */
+  linkat(olddir: number, oldpath: ByteString, newdir: number, newpath: ByteString, flags: number): number;
+  symlinkat(target: ByteString, dirfd: number, path: ByteString): number;
+  /** readlinkat(2); path '' reads an O_PATH descriptor. @returns the target, or a negative errno. */
+  readlinkat(dirfd: number, path: ByteString): ByteString | number;
+  /** getdents64(2): raw `struct linux_dirent64` records in `buf`. @returns bytes filled, 0 at the end. */
+  getdents64(fd: number, buf: Uint8Array): number;
+
+  // ---- extended attributes -------------------------------------------------------------------
+  /**
+   * getxattr of (dirfd, path) without following a last symlink; path '' is `dirfd` itself (also O_PATH).
+   * The *xattrat calls where the kernel has them (6.13), else l*xattr on /proc/self/fd/N/….
+   * With an empty `buf`: the value's size. @returns bytes, or -ENODATA, -ERANGE, -EOPNOTSUPP, …
+   */
+  getxattrat(dirfd: number, path: ByteString, name: ByteString, buf: Uint8Array): number;
+  /** `flags`: 0, XATTR_CREATE, XATTR_REPLACE. */
+  setxattrat(dirfd: number, path: ByteString, name: ByteString, value: Uint8Array, flags: number): number;
+  /** The names, NUL-terminated, one after another; with an empty `buf`: their size. */
+  listxattrat(dirfd: number, path: ByteString, buf: Uint8Array): number;
+  removexattrat(dirfd: number, path: ByteString, name: ByteString): number;
+  fgetxattr(fd: number, name: ByteString, buf: Uint8Array): number;
+  fsetxattr(fd: number, name: ByteString, value: Uint8Array, flags: number): number;
+  flistxattr(fd: number, buf: Uint8Array): number;
+  fremovexattr(fd: number, name: ByteString): number;
+
+  // ---- filesystems and handles ---------------------------------------------------------------
+  statfs(path: ByteString, out: StatFs): number;
+  fstatfs(fd: number, out: StatFs): number;
+  /** name_to_handle_at(2). @returns { type, handle } with the raw f_handle bytes, or a negative errno. */
+  nameToHandleAt(
+    dirfd: number,
+    path: ByteString,
+    flags: number,
+  ): { type: number; handle: Buffer; mountId: number } | number;
+  /** open_by_handle_at(2). @returns a descriptor; -EPERM without CAP_DAC_READ_SEARCH, -ESTALE. */
+  openByHandleAt(mountFd: number, type: number, handle: Uint8Array, flags: number): number;
+  /** ioctl with an integer argument. */
+  ioctlInt(fd: number, request: number, arg: number): number;
+  /** ioctl whose argument is a buffer (read and written in place). */
+  ioctl(fd: number, request: number, arg: Uint8Array): number;
+
+  // ---- waiting -------------------------------------------------------------------------------
+  /** poll(2); timeout in ms, -1 waits for ever. @returns how many are ready. */
+  poll(fds: PollFd[], timeoutMs: number): number;
+  eventfd(initial: number, flags: number): number;
+  pipe2(flags: number): [number, number] | number;
+
+  // ---- mounts and namespaces -----------------------------------------------------------------
+  mount(source: ByteString, target: ByteString, fstype: ByteString, flags: number, data: ByteString | null): number;
+  umount2(target: ByteString, flags: number): number;
+  fsopen(fstype: ByteString, flags: number): number;
+  /** fsconfig(2). `value` by command: SET_STRING a byte string (at most 255 bytes), SET_FD a descriptor in `aux`, else null. */
+  fsconfig(fd: number, cmd: number, key: ByteString | null, value: ByteString | null, aux: number): number;
+  fsmount(fd: number, flags: number, attrFlags: number): number;
+  moveMount(fromFd: number, from: ByteString, toFd: number, to: ByteString, flags: number): number;
+  openTree(dirfd: number, path: ByteString, flags: number): number;
+  mountSetattr(
+    dirfd: number,
+    path: ByteString,
+    flags: number,
+    attrSet: number,
+    attrClr: number,
+    propagation: number,
+  ): number;
+  /** unshare(2) for the calling thread (CLONE_NEWNS, CLONE_FS; never CLONE_NEWUSER in a threaded process). */
+  unshare(flags: number): number;
+  setns(fd: number, nstype: number): number;
+
+  // ---- credentials of the calling thread -----------------------------------------------------
+  /** The thread's umask; set, returning the old one. */
+  umask(mask: number): number;
+  geteuid(): number;
+  getegid(): number;
+  /** setfsuid(2) by raw syscall: this thread only. @returns the previous id. */
+  setfsuid(uid: number): number;
+  setfsgid(gid: number): number;
+  /** setgroups(2) by raw syscall: this thread only. */
+  setgroups(gids: number[]): number;
+  /** capget/capset of this thread: the effective mask as two 32-bit words. */
+  getcap(): [number, number] | number;
+  setcapEffective(low: number, high: number): number;
+  /** kill(2), also with signal 0. */
+  kill(pid: number, signal: number): number;
+}
