@@ -45,6 +45,8 @@ export interface Sys {
   /** lseek(2) with SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA or SEEK_HOLE. @returns the new offset. */
   lseek(fd: number, off: number, whence: number): number;
   ftruncate(fd: number, size: number): number;
+  /** truncate(2), following a last symlink: unlike ftruncate it opens nothing, so a filesystem sees no handle. */
+  truncate(path: ByteString, size: number): number;
   fallocate(fd: number, mode: number, off: number, len: number): number;
   fsync(fd: number): number;
   fdatasync(fd: number): number;
