@@ -26,7 +26,6 @@ export function fileCalls(
   | 'lseek'
   | 'ftruncate'
   | 'truncate'
-  | 'truncate'
   | 'fallocate'
   | 'fsync'
   | 'fdatasync'
@@ -49,7 +48,6 @@ export function fileCalls(
   const pwrite = libc.func('pwrite', 'int64', ['int', 'void *', 'size_t', 'int64']);
   const lseek = libc.func('lseek', 'int64', ['int', 'int64', 'int']);
   const ftruncate = libc.func('ftruncate', 'int', ['int', 'int64']);
-  const truncate = libc.func('truncate', 'int', ['uintptr_t', 'int64']);
   const truncate = libc.func('truncate', 'int', ['uintptr_t', 'int64']);
   const fallocate = libc.func('fallocate', 'int', ['int', 'int', 'int64', 'int64']);
   const fsync = libc.func('fsync', 'int', ['int']);
@@ -125,11 +123,6 @@ export function fileCalls(
     },
     ftruncate(fd, size) {
       return ftruncate(fd, size) < 0 ? -errno() : 0;
-    },
-    truncate(path, size) {
-      const bad = name1.put(path);
-      if (bad < 0) return bad;
-      return truncate(name1.address, size) < 0 ? -errno() : 0;
     },
     truncate(path, size) {
       const bad = name1.put(path);
