@@ -13,7 +13,7 @@ for (const entry of Object.values(lock.packages)) {
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
     const key = `node_modules/${name}`;
     if (lock.packages[key]) continue;
-    const words = name.split('/').at(-1).split('-');
+    const words = name.slice(name.indexOf('/') + 1).split('-');
     const at = words.findIndex((/** @type {string} */ word) => systems.includes(word));
     if (at < 0) throw new Error(`${name} ${version} is not in the lock, and its name tells no platform`);
     const libc = words.includes('musl')
