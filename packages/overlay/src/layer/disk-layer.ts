@@ -1,0 +1,419 @@
+/**
+ * A layer that is a folder on disk. A dentry is reached by the descriptor of its directory
+ * (descriptor-cache.ts) and its name; a directory whose own descriptor is at hand, and a pinned
+ * dentry, by that descriptor. File numbers are descriptors.
+ *
+ * A layer that is not writable answers -EROFS to every change before any system call, and reads
+ * so that not even an atime changes (layer-root.ts). New objects get `mode & ~umask` of the
+ * process, as any process's do. The upper and the work directory are two layers, opened writable
+ * and with the same cache: a rename or link between their mounts' clones would be -EXDEV.
+ */
+import type { ByteString } from '../sys/bytes.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_NO_AUTOMOUNT,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  FS_IOC_GETFSUUID,
+  O_ACCMODE,
+  O_CREAT,
+  O_EXCL,
+  O_NOATIME,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_TMPFILE,
+  O_TRUNC,
+} from '../sys/constants.ts';
+import { EACCES, EISDIR, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
+import { Stat, type StatFs } from '../sys/stat.ts';
+import type { Sys } from '../sys/sys.ts';
+import type { DescriptorCache } from './descriptor-cache.ts';
+import { readDirents } from './dirents.ts';
+import { Dentry, type FileHandleId, type Layer, type RawDirent } from './layer.ts';
+import { openClone, openRoot } from './layer-root.ts';
+import { isComponent } from './name.ts';
+import { collect, Reach } from './reach.ts';
+
+export interface DiskLayerOptions {
+  /** The folder; a symlink at its end is followed, as mount(8) does. */
+  path: ByteString;
+  /** What `path` is relative to; the working directory if absent. */
+  dirfd?: number;
+  /** What a person gave, for messages. */
+  label: string;
+  /** An upper or a work directory. */
+  writable: boolean;
+}
+
+/** Enough of a `struct fsuuid2`: the length, then the uuid. */
+const SIZEOF_FSUUID2 = 17;
+
+export class DiskLayer implements Layer {
+  readonly root: Dentry;
+  readonly label: string;
+  readonly dev: number;
+  readonly uuid: Buffer;
+  readonly writable: boolean;
+  /** Whether a lower stands on its private read-only clone, so that nothing can change an atime. */
+  readonly cloned: boolean;
+  readonly #sys: Sys;
+  readonly #cache: DescriptorCache;
+  readonly #reach: Reach;
+  readonly #pinned = new Set<Dentry>();
+  /** For open_by_handle_at, which refuses an O_PATH descriptor: -1 until it is needed. */
+  #handleRoot = -1;
+  #handlesRefused = false;
+
+  /** @returns the layer, or the negative errno of opening `path`. */
+  static open(sys: Sys, cache: DescriptorCache, options: DiskLayerOptions): DiskLayer | number {
+    const plain = openRoot(sys, options.dirfd ?? AT_FDCWD, options.path);
+    if (plain < 0) return plain;
+    const clone = options.writable ? -1 : openClone(sys, plain);
+    if (clone >= 0) sys.close(plain);
+    const stat = new Stat();
+    const root = clone >= 0 ? clone : plain;
+    const err = sys.fstat(root, stat);
+    if (err < 0) {
+      sys.close(root);
+      return err;
+    }
+    return new DiskLayer(sys, cache, options, root, clone >= 0, stat.dev);
+  }
+
+  private constructor(
+    sys: Sys,
+    cache: DescriptorCache,
+    options: DiskLayerOptions,
+    root: number,
+    cloned: boolean,
+    dev: number,
+  ) {
+    this.#sys = sys;
+    this.#cache = cache;
+    this.label = options.label;
+    this.writable = options.writable;
+    this.cloned = cloned;
+    this.dev = dev;
+    this.root = new Dentry(this, null, '');
+    this.root.fd = root;
+    this.root.pinned = true;
+    this.#reach = new Reach(cache, this.root, options.writable || cloned ? 0 : O_NOATIME);
+    this.uuid = this.#readUuid();
+  }
+
+  // ---- looking -------------------------------------------------------------------------------
+
+  lookup(dir: Dentry, name: ByteString, out: Stat): number {
+    if (!isComponent(name)) return -EACCES;
+    const dirfd = this.#cache.dirFd(dir);
+    if (dirfd < 0) return dirfd;
+    return this.#sys.statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
+  }
+
+  stat(d: Dentry, out: Stat): number {
+    const dirfd = this.#reach.locate(d);
+    if (dirfd < 0) return dirfd;
+    if (this.#reach.name === '') return this.#sys.fstat(dirfd, out);
+    return this.#sys.statx(dirfd, this.#reach.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
+  }
+
+  readdir(dir: Dentry, into: RawDirent[]): number {
+    const dirfd = this.#cache.dirFd(dir);
+    if (dirfd < 0) return dirfd;
+    const fd = this.#reach.openDirectory(dirfd);
+    if (fd < 0) return fd;
+    const r = readDirents(this.#sys, fd, into);
+    this.#sys.close(fd);
+    return r;
+  }
+
+  readlink(d: Dentry): ByteString | number {
+    const dirfd = this.#reach.locate(d);
+    return dirfd < 0 ? dirfd : this.#sys.readlinkat(dirfd, this.#reach.name);
+  }
+
+  getxattr(d: Dentry, name: ByteString): Buffer | number {
+    const dirfd = this.#reach.locateForXattr(d);
+    if (dirfd < 0) return dirfd;
+    const at = this.#reach.name;
+    return collect((buf) => this.#sys.getxattrat(dirfd, at, name, buf));
+  }
+
+  listxattr(d: Dentry): ByteString[] | number {
+    const dirfd = this.#reach.locateForXattr(d);
+    if (dirfd < 0) return dirfd;
+    const at = this.#reach.name;
+    const names = collect((buf) => this.#sys.listxattrat(dirfd, at, buf));
+    if (typeof names === 'number') return names;
+    return names.length === 0 ? [] : names.toString('latin1', 0, names.length - 1).split('\0');
+  }
+
+  statfs(out: StatFs): number {
+    return this.#sys.fstatfs(this.root.fd, out);
+  }
+
+  fileHandle(d: Dentry): FileHandleId | number {
+    const dirfd = this.#reach.locate(d);
+    if (dirfd < 0) return dirfd;
+    return this.#sys.nameToHandleAt(dirfd, this.#reach.name, this.#reach.name === '' ? AT_EMPTY_PATH : 0);
+  }
+
+  handleIno(id: FileHandleId, out: Stat): number {
+    if (this.#handlesRefused) return -EPERM;
+    if (this.#handleRoot < 0) {
+      const fd = this.#reach.openDirectory(this.root.fd);
+      if (fd < 0) return fd;
+      this.#handleRoot = fd;
+    }
+    const fd = this.#sys.openByHandleAt(this.#handleRoot, id.type, id.handle, O_PATH | O_NOFOLLOW);
+    // Rights do not come back in the life of a mount, and origins are asked for at every lookup.
+    if (fd === -EPERM || fd === -ENOSYS) this.#handlesRefused = true;
+    if (fd < 0) return fd === -ENOSYS ? -EPERM : fd;
+    const err = this.#sys.fstat(fd, out);
+    this.#sys.close(fd);
+    if (err < 0) return err;
+    // Unlinked but still open somewhere: as gone as it will be after the last close.
+    return out.nlink === 0 ? -ESTALE : 0;
+  }
+
+  // ---- files ---------------------------------------------------------------------------------
+
+  open(d: Dentry, flags: number): number {
+    if (!this.writable && ((flags & O_ACCMODE) !== O_RDONLY || (flags & (O_TRUNC | O_CREAT)) !== 0)) return -EROFS;
+    const dirfd = this.#reach.locate(d);
+    if (dirfd < 0) return dirfd;
+    if (this.#reach.name !== '') return this.#reach.openat(dirfd, this.#reach.name, flags | O_NOFOLLOW);
+    if (d.pinned && d !== this.root) return this.#reach.openPinned(dirfd, flags);
+    return this.#reach.openDirectory(dirfd, flags);
+  }
+
+  close(file: number): number {
+    return this.#sys.close(file);
+  }
+
+  descriptor(file: number): number {
+    return file;
+  }
+
+  read(file: number, buf: Uint8Array, off: number, len: number, pos: number): number {
+    return this.#sys.pread(file, buf, off, len, pos);
+  }
+
+  write(file: number, buf: Uint8Array, off: number, len: number, pos: number): number {
+    return this.writable ? this.#sys.pwrite(file, buf, off, len, pos) : -EROFS;
+  }
+
+  fstat(file: number, out: Stat): number {
+    return this.#sys.fstat(file, out);
+  }
+
+  fsync(file: number, dataOnly: boolean): number {
+    return dataOnly ? this.#sys.fdatasync(file) : this.#sys.fsync(file);
+  }
+
+  lseek(file: number, off: number, whence: number): number {
+    return this.#sys.lseek(file, off, whence);
+  }
+
+  // ---- changing ------------------------------------------------------------------------------
+
+  ftruncate(file: number, size: number): number {
+    return this.writable ? this.#sys.ftruncate(file, size) : -EROFS;
+  }
+
+  fallocate(file: number, mode: number, off: number, len: number): number {
+    return this.writable ? this.#sys.fallocate(file, mode, off, len) : -EROFS;
+  }
+
+  copyFileRange(fileIn: number, offIn: number, fileOut: number, offOut: number, len: number): number {
+    return this.writable ? this.#sys.copyFileRange(fileIn, offIn, fileOut, offOut, len) : -EROFS;
+  }
+
+  clone(src: number, dst: number): number {
+    return this.writable ? this.#sys.ficlone(dst, src) : -EROFS;
+  }
+
+  anonymous(file: number): Dentry | number {
+    const fd = this.#sys.dup(file, -1);
+    if (fd < 0) return fd;
+    const d = new Dentry(this, null, '');
+    d.fd = fd;
+    d.pinned = true;
+    this.#pinned.add(d);
+    return d;
+  }
+
+  create(dir: Dentry, name: ByteString, flags: number, mode: number): number {
+    const dirfd = this.#dirToChange(dir, name);
+    if (dirfd < 0) return dirfd;
+    return this.#cache.openat(dirfd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  }
+
+  tmpfile(dir: Dentry, flags: number, mode: number): number {
+    if (!this.writable) return -EROFS;
+    const dirfd = this.#cache.dirFd(dir);
+    if (dirfd < 0) return dirfd;
+    const fd = this.#cache.openat(dirfd, '.', (flags & ~O_ACCMODE) | O_RDWR | O_TMPFILE, mode);
+    // EISDIR: a kernel or a filesystem that takes the flag for a plain open of the directory.
+    return fd === -EISDIR ? -EOPNOTSUPP : fd;
+  }
+
+  linkFile(file: number, dir: Dentry, name: ByteString): number {
+    const dirfd = this.#dirToChange(dir, name);
+    return dirfd < 0 ? dirfd : this.#sys.linkat(file, '', dirfd, name, AT_EMPTY_PATH);
+  }
+
+  mkdir(dir: Dentry, name: ByteString, mode: number): number {
+    const dirfd = this.#dirToChange(dir, name);
+    return dirfd < 0 ? dirfd : this.#sys.mkdirat(dirfd, name, mode);
+  }
+
+  mknod(dir: Dentry, name: ByteString, mode: number, rdev: number): number {
+    const dirfd = this.#dirToChange(dir, name);
+    return dirfd < 0 ? dirfd : this.#sys.mknodat(dirfd, name, mode, rdev);
+  }
+
+  symlink(dir: Dentry, name: ByteString, target: ByteString): number {
+    const dirfd = this.#dirToChange(dir, name);
+    return dirfd < 0 ? dirfd : this.#sys.symlinkat(target, dirfd, name);
+  }
+
+  link(d: Dentry, dir: Dentry, name: ByteString): number {
+    const newdir = this.#dirToChange(dir, name);
+    if (newdir < 0) return newdir;
+    const dirfd = this.#reach.locate(d);
+    if (dirfd < 0) return dirfd;
+    return this.#sys.linkat(dirfd, this.#reach.name, newdir, name, this.#reach.name === '' ? AT_EMPTY_PATH : 0);
+  }
+
+  unlink(dir: Dentry, name: ByteString): number {
+    const dirfd = this.#dirToChange(dir, name);
+    return dirfd < 0 ? dirfd : this.#sys.unlinkat(dirfd, name, 0);
+  }
+
+  rmdir(dir: Dentry, name: ByteString): number {
+    const dirfd = this.#dirToChange(dir, name);
+    return dirfd < 0 ? dirfd : this.#sys.unlinkat(dirfd, name, AT_REMOVEDIR);
+  }
+
+  rename(olddir: Dentry, oldname: ByteString, newdir: Dentry, newname: ByteString, flags: number): number {
+    const from = this.#dirToChange(olddir, oldname);
+    if (from < 0) return from;
+    const to = this.#dirToChange(newdir, newname);
+    return to < 0 ? to : this.#sys.renameat2(from, oldname, to, newname, flags);
+  }
+
+  chmod(d: Dentry, mode: number): number {
+    const dirfd = this.#locateToChange(d);
+    return dirfd < 0 ? dirfd : this.#sys.fchmodat(dirfd, this.#reach.name, mode, this.#reach.atFlags());
+  }
+
+  chown(d: Dentry, uid: number, gid: number): number {
+    const dirfd = this.#locateToChange(d);
+    return dirfd < 0 ? dirfd : this.#sys.fchownat(dirfd, this.#reach.name, uid, gid, this.#reach.atFlags());
+  }
+
+  utimens(d: Dentry, atime: number, atimeNsec: number, mtime: number, mtimeNsec: number): number {
+    const dirfd = this.#locateToChange(d);
+    if (dirfd < 0) return dirfd;
+    return this.#sys.utimensat(dirfd, this.#reach.name, atime, atimeNsec, mtime, mtimeNsec, this.#reach.atFlags());
+  }
+
+  setxattr(d: Dentry, name: ByteString, value: Uint8Array, flags: number): number {
+    if (!this.writable) return -EROFS;
+    const dirfd = this.#reach.locateForXattr(d);
+    return dirfd < 0 ? dirfd : this.#sys.setxattrat(dirfd, this.#reach.name, name, value, flags);
+  }
+
+  removexattr(d: Dentry, name: ByteString): number {
+    if (!this.writable) return -EROFS;
+    const dirfd = this.#reach.locateForXattr(d);
+    return dirfd < 0 ? dirfd : this.#sys.removexattrat(dirfd, this.#reach.name, name);
+  }
+
+  fchmod(file: number, mode: number): number {
+    return this.writable ? this.#sys.fchmod(file, mode) : -EROFS;
+  }
+
+  fchown(file: number, uid: number, gid: number): number {
+    return this.writable ? this.#sys.fchownat(file, '', uid, gid, AT_EMPTY_PATH) : -EROFS;
+  }
+
+  futimens(file: number, atime: number, atimeNsec: number, mtime: number, mtimeNsec: number): number {
+    if (!this.writable) return -EROFS;
+    return this.#sys.utimensat(file, '', atime, atimeNsec, mtime, mtimeNsec, AT_EMPTY_PATH);
+  }
+
+  fsetxattr(file: number, name: ByteString, value: Uint8Array, flags: number): number {
+    return this.writable ? this.#sys.fsetxattr(file, name, value, flags) : -EROFS;
+  }
+
+  syncfs(): number {
+    if (!this.writable) return -EROFS;
+    const fd = this.#reach.openDirectory(this.root.fd);
+    if (fd < 0) return fd;
+    const r = this.#sys.syncfs(fd);
+    this.#sys.close(fd);
+    return r;
+  }
+
+  // ---- life ----------------------------------------------------------------------------------
+
+  pin(d: Dentry): number {
+    if (d.pinned) return 0;
+    if (d.fd >= 0) {
+      this.#cache.take(d);
+    } else {
+      const dirfd = this.#reach.locate(d);
+      if (dirfd < 0) return dirfd;
+      const fd = this.#cache.openat(dirfd, this.#reach.name, O_PATH | O_NOFOLLOW, 0);
+      if (fd < 0) return fd;
+      d.fd = fd;
+    }
+    d.pinned = true;
+    this.#pinned.add(d);
+    return 0;
+  }
+
+  release(d: Dentry): void {
+    if (d === this.root) return;
+    if (!d.pinned) {
+      this.#cache.drop(d);
+      return;
+    }
+    this.#pinned.delete(d);
+    this.#sys.close(d.fd);
+    d.fd = -1;
+    d.pinned = false;
+  }
+
+  destroy(): void {
+    this.#cache.dropLayer(this);
+    for (const d of this.#pinned) this.release(d);
+    if (this.#handleRoot >= 0) this.#sys.close(this.#handleRoot);
+    this.#handleRoot = -1;
+    if (this.root.fd >= 0) this.#sys.close(this.root.fd);
+    this.root.fd = -1;
+  }
+
+  #locateToChange(d: Dentry): number {
+    return this.writable ? this.#reach.locate(d) : -EROFS;
+  }
+
+  #dirToChange(dir: Dentry, name: ByteString): number {
+    if (!this.writable) return -EROFS;
+    return isComponent(name) ? this.#cache.dirFd(dir) : -EACCES;
+  }
+
+  #readUuid(): Buffer {
+    const answer = Buffer.alloc(SIZEOF_FSUUID2);
+    const fd = this.#reach.openDirectory(this.root.fd);
+    if (fd < 0) return Buffer.alloc(16);
+    const err = this.#sys.ioctl(fd, FS_IOC_GETFSUUID, answer);
+    this.#sys.close(fd);
+    return err === 0 && answer[0] === 16 ? Buffer.from(answer.subarray(1)) : Buffer.alloc(16);
+  }
+}
