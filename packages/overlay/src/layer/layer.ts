@@ -52,6 +52,8 @@ export interface Layer {
   readonly label: string;
   /** Layers on one filesystem share this number (by st_dev). */
   readonly dev: number;
+  /** The filesystem's uuid (s_uuid, 16 bytes; FS_IOC_GETFSUUID), zeros where it has none or does not tell. */
+  readonly uuid: Buffer;
 
   // ---- looking -------------------------------------------------------------------------------
   /** lstat of (dir, name); fills `out`. */
@@ -88,6 +90,10 @@ export interface Layer {
   fallocate(file: number, mode: number, off: number, len: number): number;
   /** Between two files of this layer or of layers with descriptors. */
   copyFileRange(fileIn: number, offIn: number, fileOut: number, offOut: number, len: number): number;
+  /** FICLONE: `dst` shares all of `src`'s data; -EOPNOTSUPP, -EXDEV or -EINVAL where the filesystem cannot. */
+  clone(src: number, dst: number): number;
+  /** A pinned dentry for an open file that has no name (O_TMPFILE), with a descriptor of its own. */
+  anonymous(file: number): Dentry | number;
   /** Creates and opens (O_CREAT | O_EXCL) a regular file. */
   create(dir: Dentry, name: ByteString, flags: number, mode: number): number;
   /** An unnamed file in `dir`'s filesystem, opened read-write; -EOPNOTSUPP where there is none. */

@@ -10,8 +10,26 @@
  * before it asks, and Ops checks nothing again. Without it Ops checks against `Caller` as the
  * VFS would (permissions.ts).
  */
+import type { SetAttr } from '../overlay/setattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat, StatFs } from '../sys/stat.ts';
+
+export {
+  ATTR_ATIME,
+  ATTR_ATIME_NOW,
+  ATTR_CTIME,
+  ATTR_GID,
+  ATTR_KILL_SUIDGID,
+  ATTR_MODE,
+  ATTR_MTIME,
+  ATTR_MTIME_NOW,
+  ATTR_SIZE,
+  ATTR_UID,
+  SetAttr,
+} from '../overlay/setattr.ts';
+
+/** The nodeid of the root (FUSE_ROOT_ID). */
+export const ROOT_ID = 1;
 
 /** On whose behalf an operation runs. */
 export interface Caller {
@@ -46,33 +64,6 @@ export class OpenOut {
   backingFd = -1;
   /** The page cache (or cached listing) of this node may be kept from an earlier open. */
   keepCache = false;
-}
-
-/** Which fields of SetAttr count: the FATTR_* bits of FUSE. */
-export const ATTR_MODE: number = 1 << 0;
-export const ATTR_UID: number = 1 << 1;
-export const ATTR_GID: number = 1 << 2;
-export const ATTR_SIZE: number = 1 << 3;
-export const ATTR_ATIME: number = 1 << 4;
-export const ATTR_MTIME: number = 1 << 5;
-export const ATTR_ATIME_NOW: number = 1 << 7;
-export const ATTR_MTIME_NOW: number = 1 << 8;
-export const ATTR_CTIME: number = 1 << 10;
-/** Clear suid, sgid (if group-executable) and file capabilities: the caller lacks CAP_FSETID. */
-export const ATTR_KILL_SUIDGID: number = 1 << 11;
-
-export class SetAttr {
-  valid = 0;
-  mode = 0;
-  uid = 0;
-  gid = 0;
-  size = 0;
-  atime = 0;
-  atimeNsec = 0;
-  mtime = 0;
-  mtimeNsec = 0;
-  /** The open handle that ftruncate or fchmod came through, or 0. */
-  fh = 0;
 }
 
 /** Receives a listing. */

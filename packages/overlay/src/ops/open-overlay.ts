@@ -1,0 +1,72 @@
+/**
+ * From mount parameters to a working union: opens the layers, has the engine look at them, and
+ * gives the operations. Everything that a person can get wrong comes back as one Refusal.
+ */
+import { DescriptorCache } from '../layer/descriptor-cache.ts';
+import { DiskLayer } from '../layer/disk-layer.ts';
+import type { Layer } from '../layer/layer.ts';
+import { isRefusal, type OverlayParams, type RedirectMode, type Refusal, resolveParams } from '../overlay/params.ts';
+import { mountSuper, Super } from '../overlay/super.ts';
+import { toText } from '../sys/bytes.ts';
+import { errnoName } from '../sys/errno.ts';
+import type { Sys } from '../sys/sys.ts';
+import { OverlayOps } from './overlay-ops.ts';
+
+export interface OpenOptions {
+  /** `redirect_dir` when it was not said. */
+  redirectDefault: RedirectMode;
+  readOnly: boolean;
+  /** Honour `.wh.NAME` and `.wh..wh..opq` in lowers. */
+  aufsWhiteouts: boolean;
+  log(line: string): void;
+  cancelled(): boolean;
+  random(length: number): Buffer;
+  /** How many directory descriptors may stay open; by default what the limits allow. */
+  descriptors?: number;
+}
+
+/** Opens a union on disk. On refusal nothing is left open. */
+export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOptions): OverlayOps | Refusal {
+  const config = resolveParams(params, options);
+  if (isRefusal(config)) return config;
+  const cache = new DescriptorCache(sys, options.descriptors);
+  const opened: Layer[] = [];
+  const fail = (refusal: Refusal): Refusal => {
+    for (const layer of opened) layer.destroy();
+    return refusal;
+  };
+  const open = (path: string, what: string, writable: boolean): DiskLayer | Refusal => {
+    const layer = DiskLayer.open(sys, cache, { path, label: `${what} ${toText(path)}`, writable });
+    if (typeof layer === 'number') return { errno: layer, message: `${what} ${toText(path)}: ${errnoName(layer)}` };
+    opened.push(layer);
+    return layer;
+  };
+  const lowers: Layer[] = [];
+  for (const path of params.lowerdirs) {
+    const layer = open(path, 'lowerdir', false);
+    if (!(layer instanceof DiskLayer)) return fail(layer);
+    lowers.push(layer);
+  }
+  let upper: Layer | null = null;
+  let work: Layer | null = null;
+  if (params.upperdir !== undefined && params.workdir !== undefined) {
+    const opening = open(params.upperdir, 'upperdir', !config.readOnly);
+    if (!(opening instanceof DiskLayer)) return fail(opening);
+    upper = opening;
+    const opening2 = open(params.workdir, 'workdir', !config.readOnly);
+    if (!(opening2 instanceof DiskLayer)) return fail(opening2);
+    work = opening2;
+  }
+  const sb = mountSuper(
+    config,
+    { lowers, upper, work },
+    {
+      log: options.log,
+      cancelled: options.cancelled,
+      random: options.random,
+      uid: sys.geteuid(),
+      gid: sys.getegid(),
+    },
+  );
+  return sb instanceof Super ? new OverlayOps(sb) : fail(sb);
+}

@@ -1,0 +1,392 @@
+/**
+ * `OverlayOps`: the operation contract on one union. Each method turns nodeids and handle numbers
+ * into the engine's objects, makes one call in overlay/, and keeps the counts. It checks no rights:
+ * the kernel has (FUSE with default_permissions), or PermittedOps in front of it does.
+ */
+import { getattr, mapAttr, setattr } from '../overlay/attr.ts';
+import * as creating from '../overlay/create.ts';
+import * as files from '../overlay/file.ts';
+import type { Inode, ListedEntry } from '../overlay/inode.ts';
+import { lookup } from '../overlay/lookup.ts';
+import { entryIno, list } from '../overlay/readdir.ts';
+import { rmdir, unlink } from '../overlay/remove.ts';
+import { rename } from '../overlay/rename.ts';
+import type { Super } from '../overlay/super.ts';
+import * as xattrs from '../overlay/xattr.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { DT_DIR, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
+import { EBADF, EINVAL, ELOOP, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
+import { Stat, type StatFs } from '../sys/stat.ts';
+import { Handles } from './handles.ts';
+import { Nodes } from './nodes.ts';
+import { type Caller, type DirSink, EntryOut, type OpenOut, type Ops, type SetAttr } from './ops.ts';
+
+/** An open directory: its listing as it was when it was last read from the start. */
+interface OpenDir {
+  inode: Inode;
+  entries: ListedEntry[] | null;
+}
+
+/** `.` and `..` come first, at positions 1 and 2. */
+const DOTS = 2;
+
+export class OverlayOps implements Ops {
+  readonly defaultPermissions: boolean = true;
+  readonly sb: Super;
+  readonly nodes: Nodes;
+  private readonly files = new Handles<files.OpenFile>();
+  private readonly dirs = new Handles<OpenDir>();
+  private readonly scratch = new Stat();
+
+  constructor(sb: Super) {
+    this.sb = sb;
+    this.nodes = new Nodes(sb);
+  }
+
+  // ---- names ---------------------------------------------------------------------------------
+
+  lookup(_caller: Caller, parent: number, name: ByteString, out: EntryOut): number {
+    const dir = this.dir(parent);
+    if (typeof dir === 'number') return dir;
+    if (name === '.') return this.refer(dir, out);
+    if (name === '..') return this.refer(dir.parent ?? dir, out);
+    const inode = lookup(this.sb, dir, name, out.attr);
+    if (typeof inode === 'number') {
+      out.nodeid = 0;
+      return inode;
+    }
+    mapAttr(inode, out.attr);
+    this.nodes.refer(inode, out);
+    return 0;
+  }
+
+  private refer(inode: Inode, out: EntryOut): number {
+    const err = getattr(inode, out.attr);
+    if (err >= 0) this.nodes.refer(inode, out);
+    return err;
+  }
+
+  forget(nodeid: number, count: number): void {
+    this.nodes.forget(nodeid, count);
+  }
+
+  mkdir(caller: Caller, parent: number, name: ByteString, mode: number, out: EntryOut): number {
+    return this.made(parent, out, (dir) => creating.mkdir(this.sb, caller, dir, name, mode, out.attr));
+  }
+
+  mknod(caller: Caller, parent: number, name: ByteString, mode: number, rdev: number, out: EntryOut): number {
+    return this.made(parent, out, (dir) => creating.mknod(this.sb, caller, dir, name, mode, rdev, out.attr));
+  }
+
+  symlink(caller: Caller, parent: number, name: ByteString, target: ByteString, out: EntryOut): number {
+    return this.made(parent, out, (dir) => creating.symlink(this.sb, caller, dir, name, target, out.attr));
+  }
+
+  private made(parent: number, out: EntryOut, make: (dir: Inode) => Inode | number): number {
+    const dir = this.dir(parent);
+    if (typeof dir === 'number') return dir;
+    const inode = make(dir);
+    if (typeof inode === 'number') return inode;
+    this.nodes.refer(inode, out);
+    return 0;
+  }
+
+  unlink(_caller: Caller, parent: number, name: ByteString): number {
+    return this.named(parent, name, (dir) => unlink(this.sb, dir, name));
+  }
+
+  rmdir(_caller: Caller, parent: number, name: ByteString): number {
+    return this.named(parent, name, (dir) => rmdir(this.sb, dir, name));
+  }
+
+  rename(
+    _caller: Caller,
+    parent: number,
+    name: ByteString,
+    newParent: number,
+    newName: ByteString,
+    flags: number,
+  ): number {
+    return this.named(parent, name, (dir) =>
+      this.named(newParent, newName, (newDir) => rename(this.sb, dir, name, newDir, newName, flags)),
+    );
+  }
+
+  /** Runs `change`; an inode that it looked up and that nobody refers to does not stay behind. */
+  private named(parent: number, name: ByteString, change: (dir: Inode) => number): number {
+    const dir = this.dir(parent);
+    if (typeof dir === 'number') return dir;
+    const before = dir.children!.get(name);
+    const result = change(dir);
+    if (before) this.nodes.prune(before);
+    const after = dir.children!.get(name);
+    if (after && after !== before) this.nodes.prune(after);
+    return result;
+  }
+
+  link(_caller: Caller, nodeid: number, newParent: number, newName: ByteString, out: EntryOut): number {
+    const inode = this.nodes.get(nodeid);
+    if (!inode) return -ESTALE;
+    const dir = this.dir(newParent);
+    if (typeof dir === 'number') return dir;
+    const err = creating.link(this.sb, inode, dir, newName, out.attr);
+    if (err >= 0) this.nodes.refer(inode, out);
+    return err;
+  }
+
+  readlink(_caller: Caller, nodeid: number): ByteString | number {
+    const inode = this.nodes.get(nodeid);
+    if (!inode) return -ESTALE;
+    if (inode.type !== S_IFLNK) return -EINVAL;
+    return inode.real.layer.readlink(inode.real);
+  }
+
+  // ---- attributes ----------------------------------------------------------------------------
+
+  getattr(_caller: Caller, nodeid: number, _fh: number, out: Stat): number {
+    const inode = this.nodes.get(nodeid);
+    return inode ? getattr(inode, out) : -ESTALE;
+  }
+
+  setattr(_caller: Caller, nodeid: number, set: SetAttr, out: Stat): number {
+    const inode = this.nodes.get(nodeid);
+    if (!inode) return -ESTALE;
+    const handle = set.fh !== 0 ? this.files.get(set.fh) : undefined;
+    const file = handle && !handle.onLower && (handle.accmode & O_ACCMODE) !== O_RDONLY ? handle.file : -1;
+    return setattr(this.sb, inode, set, file, out);
+  }
+
+  statfs(_caller: Caller, _nodeid: number, out: StatFs): number {
+    const layer = this.sb.upper ?? this.sb.lowers[0];
+    const err = layer.statfs(out);
+    if (err >= 0) out.namelen = this.sb.nameMax;
+    return err;
+  }
+
+  getxattr(_caller: Caller, nodeid: number, name: ByteString): Buffer | number {
+    const inode = this.nodes.get(nodeid);
+    return inode ? xattrs.getxattr(this.sb, inode, name) : -ESTALE;
+  }
+
+  listxattr(caller: Caller, nodeid: number): ByteString[] | number {
+    const inode = this.nodes.get(nodeid);
+    return inode ? xattrs.listxattr(this.sb, inode, caller.uid === 0) : -ESTALE;
+  }
+
+  setxattr(
+    _caller: Caller,
+    nodeid: number,
+    name: ByteString,
+    value: Uint8Array,
+    flags: number,
+    killSgid: boolean,
+  ): number {
+    const inode = this.nodes.get(nodeid);
+    return inode ? xattrs.setxattr(this.sb, inode, name, value, flags, killSgid, this.scratch) : -ESTALE;
+  }
+
+  removexattr(_caller: Caller, nodeid: number, name: ByteString): number {
+    const inode = this.nodes.get(nodeid);
+    return inode ? xattrs.removexattr(this.sb, inode, name) : -ESTALE;
+  }
+
+  getflags(_caller: Caller, nodeid: number): number {
+    return this.nodes.get(nodeid) ? -EOPNOTSUPP : -ESTALE;
+  }
+
+  setflags(_caller: Caller, nodeid: number, _flags: number): number {
+    return this.nodes.get(nodeid) ? -EOPNOTSUPP : -ESTALE;
+  }
+
+  access(): number {
+    return 0;
+  }
+
+  // ---- files ---------------------------------------------------------------------------------
+
+  open(_caller: Caller, nodeid: number, flags: number, killPriv: boolean, out: OpenOut): number {
+    const inode = this.nodes.get(nodeid);
+    if (!inode) return -ESTALE;
+    if (inode.type === S_IFLNK) return -ELOOP;
+    const handle = files.open(this.sb, inode, flags, killPriv, this.scratch);
+    if (typeof handle === 'number') return handle;
+    this.opened(handle, out);
+    return 0;
+  }
+
+  private opened(handle: files.OpenFile, out: OpenOut): void {
+    out.fh = this.files.add(handle);
+    this.nodes.hold(handle.inode);
+    out.keepCache = true;
+    const revocable = handle.onLower && !this.sb.config.readOnly;
+    out.backingFd = revocable || handle.inode.type !== S_IFREG ? -1 : handle.layer.descriptor(handle.file);
+  }
+
+  create(
+    caller: Caller,
+    parent: number,
+    name: ByteString,
+    flags: number,
+    mode: number,
+    out: EntryOut,
+    open: OpenOut,
+  ): number {
+    const dir = this.dir(parent);
+    if (typeof dir === 'number') return dir;
+    return this.createdFile(creating.create(this.sb, caller, dir, name, mode, out.attr), flags, out, open);
+  }
+
+  tmpfile(caller: Caller, parent: number, flags: number, mode: number, out: EntryOut, open: OpenOut): number {
+    const dir = this.dir(parent);
+    if (typeof dir === 'number') return dir;
+    return this.createdFile(creating.tmpfile(this.sb, caller, dir, mode, out.attr), flags, out, open);
+  }
+
+  private createdFile(
+    made: { inode: Inode; file: number } | number,
+    flags: number,
+    out: EntryOut,
+    open: OpenOut,
+  ): number {
+    if (typeof made === 'number') return made;
+    this.nodes.refer(made.inode, out);
+    this.opened(new files.OpenFile(made.inode, this.sb.upper!, made.file, flags & O_ACCMODE, false), open);
+    return 0;
+  }
+
+  read(_caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number): number {
+    const handle = this.files.get(fh);
+    return handle ? files.read(handle, buf, off, len, pos) : -EBADF;
+  }
+
+  write(
+    _caller: Caller,
+    fh: number,
+    buf: Uint8Array,
+    off: number,
+    len: number,
+    pos: number,
+    killPriv: boolean,
+  ): number {
+    const handle = this.files.get(fh);
+    return handle ? files.write(handle, buf, off, len, pos, killPriv, this.scratch) : -EBADF;
+  }
+
+  fsync(_caller: Caller, fh: number, dataOnly: boolean): number {
+    const handle = this.files.get(fh);
+    return handle ? files.fsync(this.sb, handle, dataOnly) : -EBADF;
+  }
+
+  fallocate(_caller: Caller, fh: number, mode: number, off: number, len: number): number {
+    const handle = this.files.get(fh);
+    return handle ? files.fallocate(handle, mode, off, len) : -EBADF;
+  }
+
+  lseek(_caller: Caller, fh: number, off: number, whence: number): number {
+    const handle = this.files.get(fh);
+    return handle ? files.lseek(handle, off, whence) : -EBADF;
+  }
+
+  copyFileRange(_caller: Caller, fhIn: number, offIn: number, fhOut: number, offOut: number, len: number): number {
+    const from = this.files.get(fhIn);
+    const to = this.files.get(fhOut);
+    if (!from || !to) return -EBADF;
+    if (from.layer.descriptor(from.file) < 0 || to.layer.descriptor(to.file) < 0) return -EXDEV;
+    return files.copyFileRange(from, offIn, to, offOut, len);
+  }
+
+  release(fh: number): void {
+    const handle = this.files.take(fh);
+    if (!handle) return;
+    files.close(handle);
+    this.nodes.unhold(handle.inode);
+  }
+
+  // ---- directories ---------------------------------------------------------------------------
+
+  opendir(_caller: Caller, nodeid: number, out: OpenOut): number {
+    const dir = this.dir(nodeid);
+    if (typeof dir === 'number') return dir;
+    out.fh = this.dirs.add({ inode: dir, entries: null });
+    out.backingFd = -1;
+    out.keepCache = true;
+    dir.listers++;
+    this.nodes.hold(dir);
+    return 0;
+  }
+
+  readdir(_caller: Caller, fh: number, off: number, plus: boolean, sink: DirSink): number {
+    const handle = this.dirs.get(fh);
+    if (!handle) return -EBADF;
+    const dir = handle.inode;
+    if (off === 0 || handle.entries === null) {
+      const entries = list(this.sb, dir);
+      if (typeof entries === 'number') return entries;
+      handle.entries = entries;
+    }
+    for (let at = off; at < DOTS; at++) {
+      const name = at === 0 ? '.' : '..';
+      if (!sink.fits(name.length)) return 0;
+      sink.add(name, (at === 0 ? dir : (dir.parent ?? dir)).ino, DT_DIR, at + 1, null);
+    }
+    const entries = handle.entries;
+    for (let at = Math.max(off, DOTS) - DOTS; at < entries.length; at++) {
+      const entry = entries[at];
+      if (!sink.fits(entry.name.length)) return 0;
+      if (!plus) {
+        sink.add(entry.name, entryIno(this.sb, dir, entry), entry.type, at + DOTS + 1, null);
+        continue;
+      }
+      const out = new EntryOut(this.scratch);
+      const inode = lookup(this.sb, dir, entry.name, out.attr);
+      if (inode === -ENOENT) continue;
+      if (typeof inode === 'number') {
+        // It is there, and something is wrong with it: listed, and lookup tells what.
+        sink.add(entry.name, entry.ino, entry.type, at + DOTS + 1, null);
+        continue;
+      }
+      mapAttr(inode, out.attr);
+      this.nodes.refer(inode, out);
+      sink.add(entry.name, inode.ino, entry.type, at + DOTS + 1, out);
+    }
+    return 0;
+  }
+
+  fsyncdir(_caller: Caller, fh: number, dataOnly: boolean): number {
+    const handle = this.dirs.get(fh);
+    if (!handle) return -EBADF;
+    const upper = handle.inode.upper;
+    if (!upper || this.sb.config.fsync === 'volatile') return 0;
+    const file = upper.layer.open(upper, O_RDONLY);
+    if (file < 0) return file;
+    const err = upper.layer.fsync(file, dataOnly);
+    upper.layer.close(file);
+    return err;
+  }
+
+  releasedir(fh: number): void {
+    const handle = this.dirs.take(fh);
+    if (!handle) return;
+    // The listing lives as long as somebody reads it: a walk over a big tree must not keep them all.
+    if (--handle.inode.listers === 0) handle.inode.listing = null;
+    this.nodes.unhold(handle.inode);
+  }
+
+  // ---- life ----------------------------------------------------------------------------------
+
+  syncfs(): number {
+    if (!this.sb.upper || this.sb.config.readOnly || this.sb.config.fsync === 'volatile') return 0;
+    return this.sb.upper.syncfs();
+  }
+
+  destroy(): void {
+    for (const handle of this.files.all()) files.close(handle);
+    this.sb.destroy();
+  }
+
+  private dir(nodeid: number): Inode | number {
+    const inode = this.nodes.get(nodeid);
+    if (!inode) return -ESTALE;
+    return inode.type === S_IFDIR ? inode : -ENOTDIR;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Attributes of merged objects (kernel: ovl_getattr and ovl_setattr in fs/overlayfs/inode.c).
+ */
+import type { Dentry } from '../layer/layer.ts';
+import { O_WRONLY, S_IFREG, S_ISGID, S_ISUID, S_IXGRP, UTIME_NOW, UTIME_OMIT } from '../sys/constants.ts';
+import { EROFS } from '../sys/errno.ts';
+import type { Stat } from '../sys/stat.ts';
+import { copyUp } from './copy-up.ts';
+import type { Inode } from './inode.ts';
+import {
+  ATTR_ATIME,
+  ATTR_ATIME_NOW,
+  ATTR_GID,
+  ATTR_KILL_SUIDGID,
+  ATTR_MODE,
+  ATTR_MTIME,
+  ATTR_MTIME_NOW,
+  ATTR_SIZE,
+  ATTR_UID,
+  type SetAttr,
+} from './setattr.ts';
+import type { Super } from './super.ts';
+import { dirModified } from './util.ts';
+
+/** Turns the real object's attributes in `st` into the merged object's, and remembers what children inherit. */
+export function mapAttr(inode: Inode, st: Stat): void {
+  st.ino = inode.ino;
+  inode.nlink = st.nlink;
+  if (inode.isDir) {
+    inode.mode = st.mode;
+    inode.gid = st.gid;
+    // Nobody can know how many subdirectories a merged directory has without listing it; 1 tells find(1) not to count.
+    if (inode.isMerge) st.nlink = 1;
+  }
+}
+
+export function getattr(inode: Inode, out: Stat): number {
+  const real = inode.real;
+  const err = real.layer.stat(real, out);
+  if (err < 0) return err;
+  mapAttr(inode, out);
+  return 0;
+}
+
+/**
+ * Changes attributes, copying up first. `file` is an open upper file of the inode, or -1.
+ * With ATTR_SIZE only as much data is copied up as stays.
+ */
+export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out: Stat): number {
+  if (sb.config.readOnly) return -EROFS;
+  const valid = set.valid;
+  let err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : Number.POSITIVE_INFINITY);
+  if (err < 0) return err;
+  const real = inode.upper!;
+  const layer = real.layer;
+  if (valid & ATTR_SIZE) {
+    err = truncate(real, file, set.size);
+    if (err < 0) return err;
+  }
+  if (valid & (ATTR_UID | ATTR_GID)) {
+    err = layer.chown(real, valid & ATTR_UID ? set.uid : -1, valid & ATTR_GID ? set.gid : -1);
+    if (err < 0) return err;
+  }
+  if (valid & ATTR_KILL_SUIDGID) {
+    err = killPriv(real, out);
+    if (err < 0) return err;
+  }
+  if (valid & ATTR_MODE) {
+    err = layer.chmod(real, set.mode & 0o7777);
+    if (err < 0) return err;
+  }
+  if (valid & (ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_NOW | ATTR_MTIME_NOW)) {
+    const atimeNsec = valid & ATTR_ATIME_NOW ? UTIME_NOW : valid & ATTR_ATIME ? set.atimeNsec : UTIME_OMIT;
+    const mtimeNsec = valid & ATTR_MTIME_NOW ? UTIME_NOW : valid & ATTR_MTIME ? set.mtimeNsec : UTIME_OMIT;
+    err = layer.utimens(real, set.atime, atimeNsec, set.mtime, mtimeNsec);
+    if (err < 0) return err;
+  }
+  if (inode.parent) dirModified(inode.parent);
+  return getattr(inode, out);
+}
+
+function truncate(real: Dentry, file: number, size: number): number {
+  const layer = real.layer;
+  if (file >= 0) return layer.ftruncate(file, size);
+  const opened = layer.open(real, O_WRONLY);
+  if (opened < 0) return opened;
+  const err = layer.ftruncate(opened, size);
+  layer.close(opened);
+  return err;
+}
+
+/**
+ * Takes suid, and sgid of a group-executable file, away: the caller wrote without CAP_FSETID, and the
+ * kernel below sees only our own privileged write. File capabilities it removes by itself on any write.
+ */
+export function killPriv(real: Dentry, scratch: Stat): number {
+  const err = real.layer.stat(real, scratch);
+  if (err < 0) return err;
+  const mode = scratch.mode;
+  if (scratch.type !== S_IFREG) return 0;
+  let kept = mode & ~S_ISUID;
+  if (mode & S_IXGRP) kept &= ~S_ISGID;
+  return kept === mode ? 0 : real.layer.chmod(real, kept & 0o7777);
+}

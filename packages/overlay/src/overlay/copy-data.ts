@@ -1,0 +1,66 @@
+/**
+ * The bytes of a copy-up (kernel: ovl_copy_up_file): a reflink of the whole file where the
+ * filesystem can, else copy_file_range over the data extents, else read and write. Holes stay holes.
+ */
+import type { Layer } from '../layer/layer.ts';
+import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.ts';
+import { EBADF, EINTR, EINVAL, EIO, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, ETXTBSY, EXDEV } from '../sys/errno.ts';
+import type { Super } from './super.ts';
+
+/** Long enough to be quick, short enough that a stop is noticed (see SuperHooks.cancelled). */
+const RANGE = 16 * 1024 * 1024;
+const CHUNK = 1024 * 1024;
+
+const unsupported: ReadonlySet<number> = new Set([-EOPNOTSUPP, -EXDEV, -EINVAL, -ENOSYS, -EPERM, -EBADF, -ETXTBSY]);
+
+/** Copies the first `length` of `sourceSize` bytes. @returns 0, or a negative errno with `target` in any state. */
+export function copyData(
+  sb: Super,
+  from: Layer,
+  source: number,
+  to: Layer,
+  target: number,
+  length: number,
+  sourceSize: number,
+): number {
+  const descriptors = from.descriptor(source) >= 0 && to.descriptor(target) >= 0;
+  if (descriptors && to.clone(from.descriptor(source), target) >= 0) {
+    return length < sourceSize ? to.ftruncate(target, length) : 0;
+  }
+  let ranges = descriptors;
+  let pos = 0;
+  let buf: Buffer | null = null;
+  while (pos < length) {
+    const start = from.lseek(source, pos, SEEK_DATA);
+    if (start === -ENXIO) break;
+    // A filesystem without SEEK_DATA has one extent: the file.
+    const dataStart = start < 0 ? pos : start;
+    const hole = start < 0 ? length : from.lseek(source, dataStart, SEEK_HOLE);
+    const end = Math.min(hole < 0 ? length : hole, length);
+    pos = dataStart;
+    while (pos < end) {
+      if (sb.hooks.cancelled()) return -EINTR;
+      if (ranges) {
+        const n = to.copyFileRange(from.descriptor(source), pos, target, pos, Math.min(RANGE, end - pos));
+        if (n > 0) {
+          pos += n;
+          continue;
+        }
+        if (n < 0 && !unsupported.has(n)) return n;
+        // 0 before the end: some filesystems answer so for what they cannot splice.
+        ranges = false;
+      }
+      buf ??= Buffer.allocUnsafe(CHUNK);
+      const n = from.read(source, buf, 0, Math.min(CHUNK, end - pos), pos);
+      if (n < 0) return n;
+      if (n === 0) return -EIO;
+      for (let done = 0; done < n; ) {
+        const w = to.write(target, buf, done, n - done, pos + done);
+        if (w < 0) return w;
+        done += w;
+      }
+      pos += n;
+    }
+  }
+  return to.ftruncate(target, length);
+}

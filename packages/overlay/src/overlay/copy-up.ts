@@ -1,0 +1,220 @@
+/**
+ * Copy-up (kernel: fs/overlayfs/copy_up.c): the first change to something that only a lower holds.
+ *
+ * Everything is built in the workdir, complete with data, attributes and overlay.origin, flushed
+ * (unless volatile), and appears in the upper by one link or one rename. A crash before that step
+ * leaves the lower visible and a leftover that the next mount removes; after it, the whole copy.
+ * Missing parents are copied up first, from the top down; their times are put back afterwards, as
+ * nothing in the merged view has changed.
+ */
+import { Dentry } from '../layer/layer.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
+import { EEXIST, EIO, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
+import { copyData } from './copy-data.ts';
+import type { Inode } from './inode.ts';
+import type { Super } from './super.ts';
+import { originValue, setImpure } from './util.ts';
+import { cleanup } from './whiteout.ts';
+import { isAcl } from './xattrs.ts';
+
+/**
+ * Makes sure that `inode` lives in the upper. `maxData` is how many bytes of a regular file are
+ * worth copying: a caller that truncates anyway gives the size that stays.
+ * @returns 0, or -EROFS, -ENOSPC, -EDQUOT, -EIO, -EINTR (cancelled), … with nothing changed.
+ */
+export function copyUp(sb: Super, inode: Inode, maxData: number = Number.POSITIVE_INFINITY): number {
+  if (inode.upper) return 0;
+  if (sb.config.readOnly) return -EROFS;
+  if (inode.unlinked || inode.parent === null) return inode.isDir ? -ESTALE : copyUpUnlinked(sb, inode, maxData);
+  const missing: Inode[] = [];
+  for (let at: Inode = inode; !at.upper; at = at.parent) {
+    missing.push(at);
+    if (!at.parent) return -ESTALE;
+  }
+  for (let i = missing.length - 1; i >= 0; i--) {
+    const err = copyUpOne(sb, missing[i], maxData);
+    if (err < 0) return err;
+  }
+  return 0;
+}
+
+function copyUpOne(sb: Super, inode: Inode, maxData: number): number {
+  const parent = inode.parent!;
+  const dir = parent.upper!;
+  const upper = dir.layer;
+  const lower = inode.lowers[0];
+  const st = new Stat();
+  const parentSt = new Stat();
+  let err = lower.layer.stat(lower, st);
+  if (err < 0) return err;
+  err = upper.stat(dir, parentSt);
+  if (err < 0) return err;
+  err = setImpure(sb, parent);
+  if (err < 0) return err;
+  err =
+    st.type === S_IFREG
+      ? copyUpFile(sb, inode, lower, st, dir, inode.name, maxData)
+      : copyUpByRename(sb, inode, lower, st, dir, inode.name);
+  if (err < 0) return err;
+  upper.utimens(dir, parentSt.atime, parentSt.atimeNsec, parentSt.mtime, parentSt.mtimeNsec);
+  adopt(sb, inode, new Dentry(upper, dir, inode.name), st);
+  return 0;
+}
+
+/** The copy is in place: the inode changes over to it. */
+function adopt(sb: Super, inode: Inode, upper: Dentry, lowerSt: Stat): void {
+  inode.upper = upper;
+  const st = sb.scratch;
+  if (upper.layer.stat(upper, st) >= 0) inode.upperIno = st.ino;
+  if (inode.isDir) {
+    inode.hasOrigin = true;
+    inode.impure = false;
+    return;
+  }
+  inode.nlink = 1;
+  inode.lowers = [];
+  inode.hasOrigin = lowerSt.nlink === 1;
+  if (!inode.hasOrigin) {
+    // A hard link is broken here: from now on this name is an object of its own.
+    inode.ino = sb.mapIno(0, inode.upperIno);
+    sb.inodes.set(inode, 0, inode.upperIno);
+  }
+}
+
+/** Only an inode with one link keeps its origin: a broken hard link is no longer the lower's object. */
+function keepsOrigin(st: Stat): boolean {
+  return st.type === S_IFDIR || st.nlink === 1;
+}
+
+function copyUpFile(
+  sb: Super,
+  inode: Inode,
+  lower: Dentry,
+  st: Stat,
+  dir: Dentry,
+  name: ByteString,
+  maxData: number,
+): number {
+  const upper = dir.layer;
+  const temp = sb.tmpfileWorks ? null : sb.tempName();
+  const file = temp === null ? upper.tmpfile(sb.work!, O_RDWR, 0o600) : upper.create(sb.work!, temp, O_RDWR, 0o600);
+  if (file < 0) return file;
+  let err = fillFile(sb, inode, lower, st, file, maxData);
+  if (err >= 0) {
+    err = temp === null ? upper.linkFile(file, dir, name) : upper.rename(sb.work!, temp, dir, name, RENAME_NOREPLACE);
+  }
+  upper.close(file);
+  if (err < 0 && temp !== null) upper.unlink(sb.work!, temp);
+  return err === -EEXIST ? -EIO : err;
+}
+
+/** Data, owner, attributes, mode, times and the flush: all that makes the open `file` the lower's copy. */
+function fillFile(sb: Super, inode: Inode, lower: Dentry, st: Stat, file: number, maxData: number): number {
+  const upper = sb.upper!;
+  const size = Math.min(st.size, maxData);
+  let err = 0;
+  if (size > 0) {
+    const source = lower.layer.open(lower, O_RDONLY);
+    if (source < 0) return source;
+    err = copyData(sb, lower.layer, source, upper, file, size, st.size);
+    lower.layer.close(source);
+    if (err < 0) return err;
+  }
+  // The owner first: changing it would take capabilities and suid away again.
+  err = upper.fchown(file, st.uid, st.gid);
+  if (err < 0) return err;
+  err = copyXattrs(sb, lower, (name, value) => upper.fsetxattr(file, name, value, 0));
+  if (err < 0) return err;
+  if (keepsOrigin(st)) {
+    err = upper.fsetxattr(file, sb.names.origin, originValue(sb, lower), 0);
+    if (err < 0) return err;
+  }
+  err = upper.fchmod(file, st.mode & 0o7777);
+  if (err < 0) return err;
+  err = upper.futimens(file, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
+  if (err < 0) return err;
+  // Without this a power cut can leave the name on disk and the data not: an empty file over good lower data.
+  if (sb.config.fsync !== 'volatile' && inode.type === S_IFREG) return upper.fsync(file, false);
+  return 0;
+}
+
+/** Directories, symlinks and special files: made under a temporary name, then renamed. */
+function copyUpByRename(sb: Super, inode: Inode, lower: Dentry, st: Stat, dir: Dentry, name: ByteString): number {
+  const work = sb.work!;
+  const upper = work.layer;
+  const temp = sb.tempName();
+  let err: number;
+  if (st.type === S_IFDIR) err = upper.mkdir(work, temp, 0o700);
+  else if (st.type === S_IFLNK) {
+    const target = lower.layer.readlink(lower);
+    if (typeof target === 'number') return target;
+    err = upper.symlink(work, temp, target);
+  } else err = upper.mknod(work, temp, st.type | 0o600, st.rdev);
+  if (err < 0) return err;
+  const made = new Dentry(upper, work, temp);
+  err = dress(sb, inode, lower, st, made);
+  if (err >= 0) err = upper.rename(work, temp, dir, name, RENAME_NOREPLACE);
+  upper.release(made);
+  if (err < 0) cleanup(sb, temp);
+  return err === -EEXIST ? -EIO : err;
+}
+
+function dress(sb: Super, inode: Inode, lower: Dentry, st: Stat, made: Dentry): number {
+  const upper = made.layer;
+  let err = upper.chown(made, st.uid, st.gid);
+  if (err < 0) return err;
+  err = copyXattrs(sb, lower, (name, value) => upper.setxattr(made, name, value, 0));
+  if (err < 0) return err;
+  if (keepsOrigin(st)) {
+    err = upper.setxattr(made, sb.names.origin, originValue(sb, lower), 0);
+    // user.* attributes exist on files and directories only; the kernel does without the origin there too.
+    if (err < 0 && !(err === -EPERM && !inode.isDir)) return err;
+  }
+  if (st.type !== S_IFLNK) {
+    err = upper.chmod(made, st.mode & 0o7777);
+    if (err < 0) return err;
+  }
+  return upper.utimens(made, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
+}
+
+/**
+ * All attributes but the overlay's own. An ACL or a security.* attribute that cannot be kept would
+ * change who may do what, so it fails the copy-up; others are left out where the upper has no place for them.
+ */
+export function copyXattrs(sb: Super, lower: Dentry, set: (name: ByteString, value: Buffer) => number): number {
+  const names = lower.layer.listxattr(lower);
+  if (typeof names === 'number') return names === -EOPNOTSUPP || names === -EPERM ? 0 : names;
+  for (const name of names) {
+    if (sb.names.isPrivate(name)) continue;
+    const value = lower.layer.getxattr(lower, name);
+    if (typeof value === 'number') return value;
+    const err = set(name, value);
+    if (err >= 0) continue;
+    const optional = !isAcl(name) && !name.startsWith('security.');
+    if (optional && (err === -EOPNOTSUPP || err === -EPERM)) continue;
+    return err;
+  }
+  return 0;
+}
+
+/** The lower file was unlinked while open: the copy gets no name and lives by its descriptor. */
+function copyUpUnlinked(sb: Super, inode: Inode, maxData: number): number {
+  const lower = inode.lowers[0];
+  if (inode.type !== S_IFREG) return -ESTALE;
+  const upper = sb.upper!;
+  const st = new Stat();
+  let err = lower.layer.stat(lower, st);
+  if (err < 0) return err;
+  const file = upper.tmpfile(sb.work!, O_RDWR, 0o600);
+  if (file < 0) return file;
+  err = fillFile(sb, inode, lower, st, file, maxData);
+  if (err >= 0) {
+    const d = upper.anonymous(file);
+    if (typeof d === 'number') err = d;
+    else adopt(sb, inode, d, st);
+  }
+  upper.close(file);
+  return err;
+}

@@ -1,0 +1,154 @@
+/**
+ * Open files (kernel: fs/overlayfs/file.c). A file opened for reading stays on the lower until the
+ * inode is copied up; the next use of the handle then moves to the upper, so that an old descriptor
+ * reads what was written since, as the kernel's does.
+ */
+import type { Layer } from '../layer/layer.ts';
+import { O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY, S_IFDIR } from '../sys/constants.ts';
+import { EBADF, EISDIR, EROFS } from '../sys/errno.ts';
+import type { Stat } from '../sys/stat.ts';
+import { killPriv } from './attr.ts';
+import { copyUp } from './copy-up.ts';
+import type { Inode } from './inode.ts';
+import type { Super } from './super.ts';
+
+export class OpenFile {
+  readonly inode: Inode;
+  layer: Layer;
+  /** The layer's file number. */
+  file: number;
+  readonly accmode: number;
+  /** Still on a lower: look whether the inode has been copied up. */
+  onLower: boolean;
+
+  constructor(inode: Inode, layer: Layer, file: number, accmode: number, onLower: boolean) {
+    this.inode = inode;
+    this.layer = layer;
+    this.file = file;
+    this.accmode = accmode;
+    this.onLower = onLower;
+  }
+}
+
+/**
+ * Opens a regular file; writing, or O_TRUNC, copies up first (without the data that O_TRUNC drops).
+ * O_APPEND, O_DIRECT and the like are the caller's business: positions come with every request.
+ */
+export function open(sb: Super, inode: Inode, flags: number, killSuid: boolean, scratch: Stat): OpenFile | number {
+  if (inode.type === S_IFDIR && (flags & O_ACCMODE) !== O_RDONLY) return -EISDIR;
+  const accmode = flags & O_ACCMODE;
+  const truncates = (flags & O_TRUNC) !== 0;
+  const writes = accmode !== O_RDONLY || truncates;
+  let truncate = false;
+  if (writes) {
+    if (sb.config.readOnly) return -EROFS;
+    truncate = truncates && inode.upper !== null;
+    const err = copyUp(sb, inode, truncates ? 0 : Number.POSITIVE_INFINITY);
+    if (err < 0) return err;
+  }
+  const real = inode.real;
+  const file = real.layer.open(real, accmode);
+  if (file < 0) return file;
+  const handle = new OpenFile(inode, real.layer, file, accmode, inode.upper === null);
+  if (truncate) {
+    const err = truncateOpen(handle, scratch, killSuid);
+    if (err < 0) {
+      real.layer.close(file);
+      return err;
+    }
+  }
+  return handle;
+}
+
+function truncateOpen(handle: OpenFile, scratch: Stat, killSuid: boolean): number {
+  const { layer, inode } = handle;
+  let err: number;
+  if (handle.accmode === O_RDONLY) {
+    // O_RDONLY | O_TRUNC truncates, and its descriptor cannot.
+    const writer = layer.open(inode.upper!, O_WRONLY);
+    if (writer < 0) return writer;
+    err = layer.ftruncate(writer, 0);
+    layer.close(writer);
+  } else {
+    err = layer.ftruncate(handle.file, 0);
+  }
+  return err >= 0 && killSuid ? killPriv(inode.upper!, scratch) : err;
+}
+
+/** Moves a handle from the lower to the upper once the inode lives there. */
+function follow(handle: OpenFile): number {
+  if (!handle.onLower || !handle.inode.upper) return 0;
+  const upper = handle.inode.upper;
+  const file = upper.layer.open(upper, O_RDONLY);
+  if (file < 0) return file;
+  handle.layer.close(handle.file);
+  handle.layer = upper.layer;
+  handle.file = file;
+  handle.onLower = false;
+  return 0;
+}
+
+export function read(handle: OpenFile, buf: Uint8Array, off: number, len: number, pos: number): number {
+  if (handle.accmode === O_WRONLY) return -EBADF;
+  const err = follow(handle);
+  if (err < 0) return err;
+  return handle.layer.read(handle.file, buf, off, len, pos);
+}
+
+export function write(
+  handle: OpenFile,
+  buf: Uint8Array,
+  off: number,
+  len: number,
+  pos: number,
+  killSuid: boolean,
+  scratch: Stat,
+): number {
+  if (handle.accmode === O_RDONLY) return -EBADF;
+  if (killSuid) {
+    const err = killPriv(handle.inode.upper!, scratch);
+    if (err < 0) return err;
+  }
+  let done = 0;
+  while (done < len) {
+    const n = handle.layer.write(handle.file, buf, off + done, len - done, pos + done);
+    if (n < 0) return done > 0 ? done : n;
+    if (n === 0) break;
+    done += n;
+  }
+  return done;
+}
+
+export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean): number {
+  // Nothing was written below; and a volatile mount has given the promise up.
+  if (handle.onLower || sb.config.fsync === 'volatile') return 0;
+  return handle.layer.fsync(handle.file, dataOnly);
+}
+
+export function fallocate(handle: OpenFile, mode: number, off: number, len: number): number {
+  if (handle.accmode === O_RDONLY) return -EBADF;
+  return handle.layer.fallocate(handle.file, mode, off, len);
+}
+
+export function lseek(handle: OpenFile, off: number, whence: number): number {
+  const err = follow(handle);
+  if (err < 0) return err;
+  return handle.layer.lseek(handle.file, off, whence);
+}
+
+export function copyFileRange(from: OpenFile, offIn: number, to: OpenFile, offOut: number, len: number): number {
+  if (from.accmode === O_WRONLY || to.accmode === O_RDONLY) return -EBADF;
+  const err = follow(from);
+  if (err < 0) return err;
+  return to.layer.copyFileRange(from.file, offIn, to.file, offOut, len);
+}
+
+export function fstat(handle: OpenFile, out: Stat): number {
+  const err = follow(handle);
+  if (err < 0) return err;
+  return handle.layer.fstat(handle.file, out);
+}
+
+export function close(handle: OpenFile): void {
+  handle.layer.close(handle.file);
+}

@@ -1,0 +1,222 @@
+/**
+ * `Inode`: one object of the union (the kernel's ovl_inode), and the tables that keep one Inode
+ * for one object: by real inode, as ovl_get_inode hashes them, and by (parent, name).
+ *
+ * The upper tree mirrors the merged one name by name, so the upper dentry of an inode always
+ * stands below the upper dentry of its parent. An inode with several names (hard links in the
+ * upper) has one primary name, by which its layers are reached, and aliases to fall back on when
+ * that one is unlinked; with none left it is pinned by a descriptor until it is forgotten.
+ */
+import type { Dentry } from '../layer/layer.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { S_IFDIR } from '../sys/constants.ts';
+
+/** A further name of an inode. */
+export interface Alias {
+  parent: Inode;
+  name: ByteString;
+}
+
+/** One entry of a merged listing; `lower` marks what came from a lower layer. */
+export interface ListedEntry {
+  readonly name: ByteString;
+  readonly type: number;
+  /** The inode number to show; filled late where it takes a look at the object (impure directories). */
+  ino: bigint;
+  /** -1 for the upper, else the index in the directory's stack. */
+  readonly layer: number;
+}
+
+export class Inode {
+  /** Given by ops/ at the first reference. */
+  nodeid = 0;
+  /** References that the door holds (FUSE: nlookup). */
+  nlookup = 0;
+  /** Child inodes that name this one as a parent: it stays in the tables as long as they do. */
+  holds = 0;
+  /** S_IFDIR, S_IFREG, … Never changes. */
+  readonly type: number;
+  upper: Dentry | null;
+  /** Directories: the merged stack below the upper. Others: the one lower that serves, while there is no upper. */
+  lowers: Dentry[];
+  parent: Inode | null = null;
+  name: ByteString = '';
+  aliases: Alias[] | null = null;
+  /** Directories: the inodes known by name. */
+  readonly children: Map<ByteString, Inode> | null;
+  /** The last name is gone. */
+  unlinked = false;
+  /** The inode number to show (st_ino), constant over copy-up where the kernel's is. */
+  ino = 0n;
+  /** The upper's real inode number, to tell two uppers with one origin apart. */
+  upperIno = 0n;
+  /** Link count when last seen, kept in step by link and unlink. */
+  nlink = 1;
+  /** The number to show is that of the copy-up origin (kernel: OVL_TYPE_ORIGIN). */
+  hasOrigin = false;
+  /** Table key: which filesystem and real inode; null when the inode is in no table. */
+  key: InodeKey | null = null;
+
+  // Directories only.
+  /** The upper hides all lowers (overlay.opaque, or made here over a whiteout). */
+  opaque = false;
+  /** overlay.redirect of the upper: where to look in the lowers. */
+  redirect: ByteString | null = null;
+  /** The upper has, or had, children with an origin: listing must look each entry up for its number. undefined: not looked at yet. */
+  impure: boolean | undefined = undefined;
+  /** Counts changes below this directory, so that listings know when they are out of date. */
+  version = 0;
+  /** How many handles are reading it; the listing goes with the last. */
+  listers = 0;
+  listing: { version: number; entries: ListedEntry[] } | null = null;
+  /** POSIX default ACL: undefined not looked at yet, null none. */
+  defaultAcl: Buffer | null | undefined = undefined;
+  /** Cached owner and mode, for what new children inherit; mode 0 not known. */
+  mode = 0;
+  gid = 0;
+
+  constructor(type: number, upper: Dentry | null, lowers: Dentry[]) {
+    this.type = type;
+    this.upper = upper;
+    this.lowers = lowers;
+    this.children = type === S_IFDIR ? new Map() : null;
+  }
+
+  get isDir(): boolean {
+    return this.children !== null;
+  }
+
+  /** The dentry whose attributes are the inode's (kernel: ovl_path_real). */
+  get real(): Dentry {
+    return this.upper ?? this.lowers[0];
+  }
+
+  /** More than one layer holds this directory (kernel: OVL_TYPE_MERGE). */
+  get isMerge(): boolean {
+    return this.isDir && this.lowers.length + (this.upper ? 1 : 0) > 1;
+  }
+
+  /** kernel: ovl_type_merge_or_lower. */
+  get isMergeOrLower(): boolean {
+    return this.upper === null || (this.isDir && this.lowers.length > 0);
+  }
+}
+
+export interface InodeKey {
+  fs: number;
+  ino: number | bigint;
+}
+
+/** Every Inode by its real inode. */
+export class InodeTable {
+  private readonly byFs: Map<number | bigint, Inode>[] = [];
+
+  get(fs: number, ino: bigint): Inode | undefined {
+    return this.byFs[fs]?.get(tableIno(ino));
+  }
+
+  /** Enters `inode` under this identity, taking it out from under another. */
+  set(inode: Inode, fs: number, ino: bigint): void {
+    this.delete(inode);
+    const key = tableIno(ino);
+    let map = this.byFs[fs];
+    if (!map) {
+      map = new Map();
+      this.byFs[fs] = map;
+    }
+    map.set(key, inode);
+    inode.key = { fs, ino: key };
+  }
+
+  delete(inode: Inode): void {
+    if (!inode.key) return;
+    const map = this.byFs[inode.key.fs];
+    if (map.get(inode.key.ino) === inode) map.delete(inode.key.ino);
+    inode.key = null;
+  }
+}
+
+/** Small numbers hash faster than bigints, and all real filesystems have small numbers. */
+function tableIno(ino: bigint): number | bigint {
+  return ino <= 0x1fffffffffffffn ? Number(ino) : ino;
+}
+
+/** Makes `inode` known as `name` in `parent`; its first name is its primary one. */
+export function attach(inode: Inode, parent: Inode, name: ByteString): void {
+  const children = parent.children!;
+  if (children.get(name) === inode) return;
+  const other = children.get(name);
+  if (other) detach(other, parent, name);
+  children.set(name, inode);
+  parent.holds++;
+  inode.unlinked = false;
+  if (inode.parent === null) {
+    inode.parent = parent;
+    inode.name = name;
+    // It lived by a descriptor alone (O_TMPFILE, or its known names had gone): from here on by this name.
+    if (inode.upper?.pinned) {
+      inode.upper.layer.release(inode.upper);
+      inode.upper.parent = parent.upper;
+      inode.upper.name = name;
+    }
+  } else {
+    inode.aliases ??= [];
+    inode.aliases.push({ parent, name });
+  }
+}
+
+/**
+ * Takes the name away. When it was the primary one, an alias takes its place and the upper dentry
+ * follows. Whoever calls looks whether the parent can go now (holds).
+ */
+export function detach(inode: Inode, parent: Inode, name: ByteString): void {
+  if (parent.children!.get(name) !== inode) return;
+  parent.children!.delete(name);
+  parent.holds--;
+  dropName(inode, parent, name);
+}
+
+/** The half of `detach` that concerns the inode. */
+function dropName(inode: Inode, parent: Inode, name: ByteString): void {
+  if (inode.parent === parent && inode.name === name) {
+    const next = inode.aliases?.pop();
+    if (next) {
+      inode.parent = next.parent;
+      inode.name = next.name;
+      if (inode.upper && !inode.upper.pinned) {
+        inode.upper.parent = next.parent.upper;
+        inode.upper.name = next.name;
+      }
+    } else {
+      inode.parent = null;
+      inode.name = name;
+    }
+  } else if (inode.aliases) {
+    inode.aliases = inode.aliases.filter((a) => a.parent !== parent || a.name !== name);
+  }
+}
+
+/**
+ * A rename has moved (oldParent, oldName) to (parent, name): the inode's own record of its names,
+ * its upper dentry and the directories' tables follow.
+ */
+export function move(inode: Inode, oldParent: Inode, oldName: ByteString, parent: Inode, name: ByteString): void {
+  oldParent.children!.delete(oldName);
+  oldParent.holds--;
+  parent.children!.set(name, inode);
+  parent.holds++;
+  if (inode.parent === oldParent && inode.name === oldName) {
+    inode.parent = parent;
+    inode.name = name;
+    if (inode.upper && !inode.upper.pinned) {
+      inode.upper.parent = parent.upper;
+      inode.upper.name = name;
+    }
+    return;
+  }
+  const alias = inode.aliases?.find((a) => a.parent === oldParent && a.name === oldName);
+  if (alias) {
+    alias.parent = parent;
+    alias.name = name;
+  }
+}

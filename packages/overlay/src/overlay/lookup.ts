@@ -1,0 +1,351 @@
+/**
+ * Lookup through the layers (kernel: fs/overlayfs/namei.c). From the upper down, each layer adds
+ * to the stack until something says stop: a whiteout, an opaque directory, a non-directory.
+ * Redirects change the name to look for in the layers below; an absolute one goes back to the
+ * stack of the root. What a layer's attributes say is read with one listxattr an object.
+ */
+import { Dentry, type Layer } from '../layer/layer.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.ts';
+import { EINVAL, ENAMETOOLONG, ENOENT, EPERM } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
+import { attach, Inode } from './inode.ts';
+import { decodeOrigin, inoInHandle } from './origin.ts';
+import type { Super } from './super.ts';
+import { setImpure, setOrigin } from './util.ts';
+import { AUFS_OPAQUE, AUFS_PREFIX, isWhiteout } from './whiteout.ts';
+
+/** The kernel's ovl_lookup_data: what the layers above have decided for those below. */
+interface Walk {
+  /** What to look for: one name, or an absolute path from the root. */
+  target: ByteString;
+  isDir: boolean;
+  /** Nothing below counts. */
+  stop: boolean;
+  opaque: boolean;
+  redirect: ByteString | null;
+  metacopy: boolean;
+  /** The lowest layer: its opaque and redirect marks cannot matter. */
+  last: boolean;
+  /** The overlay's own attributes found on the last object. */
+  hasOriginXattr: boolean;
+}
+
+const none: readonly ByteString[] = [];
+
+function privateXattrs(sb: Super, d: Dentry): readonly ByteString[] {
+  const names = d.layer.listxattr(d);
+  if (typeof names === 'number' || names.length === 0) return none;
+  return names.filter((name) => sb.names.isPrivate(name));
+}
+
+/**
+ * One component in one layer (kernel: ovl_lookup_single). `prefixLength` and `post` are what stands
+ * before and after the component in an absolute target, for a redirect met on the way.
+ * @returns the dentry, null for nothing (or nothing that counts), or a negative errno.
+ */
+function lookupSingle(
+  sb: Super,
+  base: Dentry,
+  name: ByteString,
+  w: Walk,
+  prefix: ByteString,
+  post: ByteString,
+  st: Stat,
+): Dentry | null | number {
+  const layer = base.layer;
+  const lastElement = post === '';
+  const aufs = sb.config.aufsWhiteouts && layer !== sb.upper;
+  if (aufs) {
+    if (name.startsWith(AUFS_PREFIX)) return null;
+    // It hides the layers below, and not what stands beside it in its own layer.
+    if (layer.lookup(base, AUFS_PREFIX + name, st) >= 0) w.stop = w.opaque = true;
+  }
+  const err = layer.lookup(base, name, st);
+  if (err === -ENOENT || err === -ENAMETOOLONG) return null;
+  if (err < 0) return err;
+  if (isWhiteout(st)) {
+    w.stop = w.opaque = true;
+    return null;
+  }
+  const d = new Dentry(layer, base, name);
+  if ((st.mode & S_IFMT) !== S_IFDIR) {
+    if (w.isDir || !lastElement) {
+      w.stop = true;
+      return null;
+    }
+    w.stop = true;
+    w.hasOriginXattr = false;
+    if ((st.mode & S_IFMT) === S_IFREG) {
+      const names = privateXattrs(sb, d);
+      w.metacopy = names.includes(sb.names.metacopy);
+      w.hasOriginXattr = names.includes(sb.names.origin);
+    } else if (layer === sb.upper) {
+      w.hasOriginXattr = privateXattrs(sb, d).includes(sb.names.origin);
+    }
+    return d;
+  }
+  if (lastElement) w.isDir = true;
+  if (w.last) return d;
+  if (aufs && layer.lookup(d, AUFS_OPAQUE, sb.scratch) >= 0) {
+    w.stop = true;
+    if (lastElement) w.opaque = true;
+    return d;
+  }
+  const names = privateXattrs(sb, d);
+  w.hasOriginXattr = names.includes(sb.names.origin);
+  if (names.includes(sb.names.opaque)) {
+    const value = layer.getxattr(d, sb.names.opaque);
+    if (typeof value !== 'number' && value.length === 1 && value[0] === 0x79) {
+      w.stop = true;
+      if (lastElement) w.opaque = true;
+      return d;
+    }
+  }
+  if (names.includes(sb.names.redirect)) {
+    const bad = readRedirect(sb, d, w, prefix, post);
+    if (bad < 0) return bad;
+  }
+  return d;
+}
+
+/** kernel: ovl_check_redirect. The value decides what the layers below are asked for. */
+function readRedirect(sb: Super, d: Dentry, w: Walk, prefix: ByteString, post: ByteString): number {
+  const value = d.layer.getxattr(d, sb.names.redirect);
+  if (typeof value === 'number') return value;
+  const redirect = value.toString('latin1');
+  if (!validRedirect(redirect)) {
+    sb.hooks.log(`invalid redirect '${redirect}' in ${d.layer.label}`);
+    return -EINVAL;
+  }
+  w.redirect = redirect.startsWith('/') ? redirect + post : prefix + redirect + post;
+  w.target = w.redirect;
+  return 0;
+}
+
+/** A name without `/`, or an absolute path without empty components. */
+export function validRedirect(redirect: ByteString): boolean {
+  if (redirect === '' || redirect.includes('\0')) return false;
+  if (!redirect.startsWith('/')) return !redirect.includes('/');
+  return redirect
+    .split('/')
+    .slice(1)
+    .every((part) => part !== '');
+}
+
+/** The walk's target in one layer (kernel: ovl_lookup_layer). */
+function lookupLayer(sb: Super, base: Dentry, w: Walk, st: Stat): Dentry | null | number {
+  if (!w.target.startsWith('/')) return lookupSingle(sb, base, w.target, w, '', '', st);
+  const parts = w.target.slice(1).split('/');
+  let at: Dentry = base;
+  for (let i = 0; i < parts.length; i++) {
+    const prefix = `/${parts
+      .slice(0, i)
+      .map((p) => `${p}/`)
+      .join('')}`;
+    const post = i + 1 < parts.length ? `/${parts.slice(i + 1).join('/')}` : '';
+    const found = lookupSingle(sb, at, parts[i], w, prefix, post, st);
+    if (found === null || typeof found === 'number') return found;
+    at = found;
+  }
+  return at;
+}
+
+/** What the layers hold for one name. */
+export interface Found {
+  upper: Dentry | null;
+  lowers: Dentry[];
+  isDir: boolean;
+  opaque: boolean;
+  redirect: ByteString | null;
+  upperHasOrigin: boolean;
+  upperIno: bigint;
+  /** The first lower's inode number and link count. */
+  lowerIno: bigint;
+  lowerNlink: number;
+}
+
+/**
+ * Looks `name` up in every layer of `parent`'s stack. `out` gets the real object's attributes.
+ * @returns what was found, null for nothing, or a negative errno.
+ */
+export function lookupLayers(sb: Super, parent: Inode, name: ByteString, out: Stat): Found | null | number {
+  if (name.length > sb.nameMax) return -ENAMETOOLONG;
+  const w: Walk = {
+    target: name,
+    isDir: false,
+    stop: false,
+    opaque: false,
+    redirect: null,
+    metacopy: false,
+    last: false,
+    hasOriginXattr: false,
+  };
+  const found: Found = {
+    upper: null,
+    lowers: [],
+    isDir: false,
+    opaque: false,
+    redirect: null,
+    upperHasOrigin: false,
+    upperIno: 0n,
+    lowerIno: 0n,
+    lowerNlink: 0,
+  };
+  let stack = parent.lowers;
+  if (parent.upper) {
+    const got = lookupLayer(sb, parent.upper, w, out);
+    if (typeof got === 'number') return got;
+    if (w.metacopy) return refuseMetacopy(sb, parent.upper.layer, name);
+    found.upper = got;
+    found.opaque = w.opaque;
+    found.redirect = w.redirect;
+    if (got) {
+      found.upperHasOrigin = w.hasOriginXattr;
+      found.upperIno = out.ino;
+      if (w.redirect?.startsWith('/')) stack = sb.root.lowers;
+    }
+  }
+  const st = found.upper ? new Stat() : out;
+  const root = sb.root.lowers;
+  for (let i = 0; !w.stop && i < stack.length; i++) {
+    const base = stack[i];
+    w.last = sb.config.redirectFollow ? base.layer === root[root.length - 1].layer : i === stack.length - 1;
+    const redirectBefore = w.redirect;
+    const got = lookupLayer(sb, base, w, found.lowers.length > 0 ? sb.scratch : st);
+    if (typeof got === 'number') return got;
+    if (got === null) continue;
+    if (w.metacopy) return refuseMetacopy(sb, base.layer, name);
+    if (found.lowers.length === 0) {
+      found.lowerIno = st.ino;
+      found.lowerNlink = st.nlink;
+    }
+    found.lowers.push(got);
+    if (w.redirect !== null && !sb.config.redirectFollow) {
+      sb.hooks.log(`refusing to follow redirect '${w.redirect}' of ${name} in ${base.layer.label}`);
+      return -EPERM;
+    }
+    if (w.redirect?.startsWith('/') && w.redirect !== redirectBefore && stack !== root) {
+      stack = root;
+      i = sb.lowers.indexOf(base.layer);
+    }
+  }
+  found.isDir = w.isDir;
+  if (!found.upper && found.lowers.length === 0) return null;
+  return found;
+}
+
+/** A file whose data is elsewhere, and the option to follow it is off: its zeros must never be shown as data. */
+function refuseMetacopy(sb: Super, layer: Layer, name: ByteString): number {
+  sb.hooks.log(`refusing to follow metacopy of ${name} in ${layer.label}`);
+  return -EPERM;
+}
+
+/**
+ * The inode for `name` in `parent`, made if need be; `out` gets its real attributes (not yet
+ * mapped: see getattr). @returns the inode, or a negative errno.
+ */
+export function lookup(sb: Super, parent: Inode, name: ByteString, out: Stat): Inode | number {
+  const known = parent.children!.get(name);
+  if (known) {
+    const err = known.real.layer.stat(known.real, out);
+    return err < 0 ? err : known;
+  }
+  if (parent.unlinked) return -ENOENT;
+  const found = lookupLayers(sb, parent, name, out);
+  if (found === null) return -ENOENT;
+  if (typeof found === 'number') return found;
+  const inode = inodeFor(sb, parent, found, out);
+  attach(inode, parent, name);
+  if (inode.isDir) {
+    inode.mode = out.mode;
+    inode.gid = out.gid;
+    if (found.upper && found.lowers.length > 0 && !found.upperHasOrigin) fixOrigin(sb, parent, inode);
+  }
+  return inode;
+}
+
+/** kernel ovl_fix_origin: an upper directory that merges and does not say with what is told so. Best effort. */
+function fixOrigin(sb: Super, parent: Inode, inode: Inode): void {
+  if (sb.config.readOnly) return;
+  if (setOrigin(sb, inode.upper!, inode.lowers[0]) >= 0) setImpure(sb, parent);
+}
+
+/** kernel ovl_get_inode: one Inode for one object, keyed by the lower where copy-up keeps the identity. */
+function inodeFor(sb: Super, _parent: Inode, found: Found, st: Stat): Inode {
+  const type = st.mode & S_IFMT;
+  const upperFs = 0;
+  let keyFs = -1;
+  let keyIno = 0n;
+  let hasOrigin = false;
+  if (found.lowers.length > 0) {
+    keyFs = sb.fsNumber(found.lowers[0].layer);
+    keyIno = found.lowerIno;
+    hasOrigin = true;
+    // A hard link in a lower is broken by copy-up, so each of its names is an object of its own.
+    if (!found.isDir && found.lowerNlink > 1 && !sb.config.readOnly) keyFs = -1;
+  } else if (found.upperHasOrigin && !found.isDir) {
+    const origin = originOf(sb, found.upper!);
+    if (origin) {
+      keyFs = origin.fs;
+      keyIno = origin.ino;
+      hasOrigin = true;
+    }
+  }
+  if (found.upper) {
+    const known = keyFs >= 0 ? sb.inodes.get(keyFs, keyIno) : undefined;
+    if (known?.type === type && known.upper && known.upperIno === found.upperIno) return known;
+    if (known || keyFs < 0) {
+      const own = sb.inodes.get(upperFs, found.upperIno);
+      if (own?.type === type && own.upper) return own;
+      return enter(
+        sb,
+        newInode(sb, type, found, st, keyFs >= 0 && hasOrigin ? { fs: keyFs, ino: keyIno } : null),
+        upperFs,
+        found.upperIno,
+      );
+    }
+    return enter(sb, newInode(sb, type, found, st, { fs: keyFs, ino: keyIno }), keyFs, keyIno);
+  }
+  if (keyFs >= 0) {
+    const known = sb.inodes.get(keyFs, keyIno);
+    if (known?.type === type && !known.upper && known.lowers[0]?.layer === found.lowers[0].layer) return known;
+    if (!known) return enter(sb, newInode(sb, type, found, st, null), keyFs, keyIno);
+  }
+  return newInode(sb, type, found, st, null);
+}
+
+function enter(sb: Super, inode: Inode, fs: number, ino: bigint): Inode {
+  sb.inodes.set(inode, fs, ino);
+  return inode;
+}
+
+function newInode(sb: Super, type: number, found: Found, st: Stat, origin: { fs: number; ino: bigint } | null): Inode {
+  const inode = new Inode(type, found.upper, found.lowers);
+  inode.opaque = found.opaque;
+  inode.redirect = found.redirect;
+  inode.upperIno = found.upperIno;
+  inode.hasOrigin = origin !== null;
+  const real = found.upper ?? found.lowers[0];
+  inode.ino = origin ? sb.mapIno(origin.fs, origin.ino) : sb.mapIno(sb.fsNumber(real.layer), st.ino);
+  return inode;
+}
+
+/** Where an upper non-directory was copied up from, as (filesystem, inode number); null when it does not say or it is gone. */
+export function originOf(sb: Super, upper: Dentry): { fs: number; ino: bigint } | null {
+  const value = upper.layer.getxattr(upper, sb.names.origin);
+  if (typeof value === 'number') return null;
+  const origin = decodeOrigin(value);
+  if (origin === null || typeof origin === 'number') return null;
+  const layer = sb.layerByUuid(origin.uuid);
+  if (!layer) return null;
+  const st = new Stat();
+  const err = layer.handleIno({ type: origin.type, handle: origin.handle }, st);
+  if (err === -EPERM) {
+    const ino = inoInHandle(origin.type, origin.handle);
+    return ino === null ? null : { fs: sb.fsNumber(layer), ino };
+  }
+  // An origin with several links was indexed; without the index its number would be shown twice.
+  if (err < 0 || ((st.mode & S_IFMT) !== S_IFDIR && st.nlink > 1)) return null;
+  return { fs: sb.fsNumber(layer), ino: st.ino };
+}

@@ -1,0 +1,59 @@
+/**
+ * The bytes of `overlay.origin` (the kernel's struct ovl_fb): which lower inode an upper one was
+ * copied up from. A header of 21 bytes, then the file handle as name_to_handle_at(2) gives it:
+ *
+ *   0 version 0 | 1 magic 0xfb | 2 total length | 3 flags | 4 handle type | 5..20 fs uuid | 21.. handle
+ *
+ * An empty value means "copied up, but the lower's filesystem has no handles".
+ */
+import { EINVAL } from '../sys/errno.ts';
+
+const HEADER = 21;
+const MAGIC = 0xfb;
+const FLAG_BIG_ENDIAN = 1;
+const FLAG_ANY_ENDIAN = 2;
+const FLAGS_KNOWN = 7;
+/** Longest handle that fits the one-byte length. */
+const MAX_HANDLE = 255 - HEADER;
+
+export interface Origin {
+  type: number;
+  uuid: Buffer;
+  handle: Buffer;
+}
+
+/** The attribute's value; empty when the handle does not fit. */
+export function encodeOrigin(origin: Origin): Buffer {
+  if (origin.handle.length > MAX_HANDLE) return Buffer.alloc(0);
+  const out = Buffer.alloc(HEADER + origin.handle.length);
+  out[1] = MAGIC;
+  out[2] = out.length;
+  out[4] = origin.type;
+  origin.uuid.copy(out, 5, 0, 16);
+  origin.handle.copy(out, HEADER);
+  return out;
+}
+
+/** @returns the origin; null for one that is to be ignored (as the kernel ignores it); -EINVAL for a broken one. */
+export function decodeOrigin(value: Buffer): Origin | null | number {
+  if (value.length < HEADER || value[0] > 0) return null;
+  if (value[1] !== MAGIC || value[2] !== value.length) return -EINVAL;
+  const flags = value[3];
+  if (flags & ~FLAGS_KNOWN) return null;
+  if (!(flags & FLAG_ANY_ENDIAN) && flags & FLAG_BIG_ENDIAN) return null;
+  return { type: value[4], uuid: value.subarray(5, 21), handle: value.subarray(HEADER) };
+}
+
+/**
+ * The inode number inside a handle of the common filesystems, for a server that may not open
+ * handles (open_by_handle_at needs CAP_DAC_READ_SEARCH); null when the type is another.
+ * ext4 and small xfs numbers: FILEID_INO32_GEN (1); xfs: 0x81; btrfs: 0x4d, 0x4e; tmpfs: type 1 with three words.
+ */
+export function inoInHandle(type: number, handle: Buffer): bigint | null {
+  if (type === 1 && handle.length === 8) return BigInt(handle.readUInt32LE(0));
+  if (type === 1 && handle.length === 12)
+    return (BigInt(handle.readUInt32LE(8)) << 32n) | BigInt(handle.readUInt32LE(4));
+  if (type === 0x81 && handle.length >= 12) return handle.readBigUInt64LE(0);
+  if ((type === 0x4d || type === 0x4e) && handle.length >= 20) return handle.readBigUInt64LE(0);
+  return null;
+}

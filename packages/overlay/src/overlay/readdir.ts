@@ -1,0 +1,112 @@
+/**
+ * Merged listings (kernel: fs/overlayfs/readdir.c). A listing is put together once from all layers
+ * and kept, numbered, for as long as a handle is open on the unchanged directory; the lowest
+ * layer's own names stand first and the upper's last, so that positions stay as they are when
+ * something is created. Whiteouts are left out wherever they lie.
+ */
+import type { Dentry, RawDirent } from '../layer/layer.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { DT_CHR, DT_DIR, DT_UNKNOWN, S_IFMT } from '../sys/constants.ts';
+import { Stat } from '../sys/stat.ts';
+import type { Inode, ListedEntry } from './inode.ts';
+import { lookupLayers, originOf } from './lookup.ts';
+import type { Super } from './super.ts';
+import { isImpure } from './util.ts';
+import { AUFS_PREFIX, isWhiteout } from './whiteout.ts';
+
+/** The type of a directory entry for a mode. */
+export function direntType(mode: number): number {
+  return (mode & S_IFMT) >>> 12;
+}
+
+/** Reads one real directory, whiteouts apart. @returns 0 or a negative errno. */
+function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<ByteString>): number {
+  const raw: RawDirent[] = [];
+  const err = dir.layer.readdir(dir, raw);
+  if (err < 0) return err;
+  const st = new Stat();
+  const aufs = sb.config.aufsWhiteouts && dir.layer !== sb.upper;
+  for (const entry of raw) {
+    if (aufs && entry.name.startsWith(AUFS_PREFIX)) {
+      whiteouts.add(entry.name.slice(AUFS_PREFIX.length));
+      continue;
+    }
+    if (entry.type === DT_CHR || entry.type === DT_UNKNOWN) {
+      if (dir.layer.lookup(dir, entry.name, st) < 0) continue;
+      if (isWhiteout(st)) {
+        whiteouts.add(entry.name);
+        continue;
+      }
+      entry.type = direntType(st.mode);
+    }
+    entries.push(entry);
+  }
+  return 0;
+}
+
+function merge(sb: Super, dir: Inode): ListedEntry[] | number {
+  const stack = dir.upper ? [dir.upper, ...dir.lowers] : dir.lowers;
+  const single = stack.length === 1;
+  const seen = new Set<ByteString>();
+  const lowest: ListedEntry[] = [];
+  const above: ListedEntry[] = [];
+  for (let i = 0; i < stack.length; i++) {
+    const real = stack[i];
+    const raw: RawDirent[] = [];
+    const whiteouts = new Set<ByteString>();
+    const err = readLayer(sb, real, raw, whiteouts);
+    if (err < 0) return err;
+    const fs = sb.fsNumber(real.layer);
+    const into = i === stack.length - 1 ? lowest : above;
+    const layer = real === dir.upper ? -1 : i;
+    for (const entry of raw) {
+      if (!single) {
+        if (seen.has(entry.name)) continue;
+        seen.add(entry.name);
+      }
+      into.push({ name: entry.name, type: entry.type, ino: sb.mapIno(fs, entry.ino), layer });
+    }
+    // What a layer whites out it hides in those below only.
+    for (const name of whiteouts) seen.add(name);
+  }
+  return single ? lowest : [...lowest, ...above];
+}
+
+/** The listing of `dir` without `.` and `..`, as it is now. Shared, never changed after. */
+export function list(sb: Super, dir: Inode): ListedEntry[] | number {
+  if (dir.unlinked) return [];
+  if (dir.listing && dir.listing.version === dir.version) return dir.listing.entries;
+  const entries = merge(sb, dir);
+  if (typeof entries !== 'number') dir.listing = { version: dir.version, entries };
+  return entries;
+}
+
+/** Whether the merged directory has no entries (kernel: ovl_check_empty_dir). */
+export function mergedIsEmpty(sb: Super, dir: Inode): boolean | number {
+  const entries = merge(sb, dir);
+  return typeof entries === 'number' ? entries : entries.length === 0;
+}
+
+/**
+ * The inode number to show for an entry: what stat would say. Only entries of an impure upper
+ * directory need a look (kernel: ovl_cache_update_ino).
+ */
+export function entryIno(sb: Super, dir: Inode, entry: ListedEntry): bigint {
+  const known = dir.children!.get(entry.name);
+  if (known) return known.ino;
+  if (entry.layer !== -1 || !(dir.isMerge || isImpure(sb, dir))) return entry.ino;
+  if (entry.type !== DT_DIR && !isImpure(sb, dir)) return entry.ino;
+  const ino = lookIno(sb, dir, entry);
+  entry.ino = ino;
+  return ino;
+}
+
+function lookIno(sb: Super, dir: Inode, entry: ListedEntry): bigint {
+  const st = new Stat();
+  const found = lookupLayers(sb, dir, entry.name, st);
+  if (found === null || typeof found === 'number') return entry.ino;
+  if (found.lowers.length > 0) return sb.mapIno(sb.fsNumber(found.lowers[0].layer), found.lowerIno);
+  if (!found.upper || found.isDir || !found.upperHasOrigin) return entry.ino;
+  const origin = originOf(sb, found.upper);
+  return origin ? sb.mapIno(origin.fs, origin.ino) : entry.ino;
+}

@@ -1,0 +1,99 @@
+/**
+ * unlink and rmdir (kernel: the removing half of fs/overlayfs/dir.c). Where a lower still holds the
+ * name, a whiteout takes its place in one step; nothing is copied up in order to be deleted. A
+ * directory leaves the merged tree by one rename, whiteouts and all, and is cleared away afterwards.
+ */
+import type { ByteString } from '../sys/bytes.ts';
+import { EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
+import { copyUp } from './copy-up.ts';
+import { detach, type Inode } from './inode.ts';
+import { lookup } from './lookup.ts';
+import { mergedIsEmpty } from './readdir.ts';
+import type { Super } from './super.ts';
+import { dirModified } from './util.ts';
+import { AUFS_PREFIX, isWhiteout, removeDirAtomically, whiteoutNew, whiteoutOver } from './whiteout.ts';
+
+/** Whether a lower layer shows `name` below this directory (kernel: ovl_lower_positive). */
+export function lowerPositive(sb: Super, parent: Inode, name: ByteString): boolean {
+  const st = new Stat();
+  for (const dir of parent.lowers) {
+    if (dir.layer.lookup(dir, name, st) >= 0) return !isWhiteout(st);
+    if (sb.config.aufsWhiteouts && dir.layer.lookup(dir, AUFS_PREFIX + name, st) >= 0) return false;
+  }
+  return false;
+}
+
+export function unlink(sb: Super, parent: Inode, name: ByteString): number {
+  const inode = victim(sb, parent, name);
+  if (typeof inode === 'number') return inode;
+  if (inode.isDir) return -EISDIR;
+  let err = copyUp(sb, parent);
+  if (err < 0) return err;
+  const dir = parent.upper!;
+  if (inode.upper) {
+    const pinned = keepAlive(inode, parent, name);
+    if (pinned < 0) return pinned;
+    err = lowerPositive(sb, parent, name) ? whiteoutOver(sb, dir, name, false) : dir.layer.unlink(dir, name);
+  } else {
+    err = whiteoutNew(sb, dir, name);
+  }
+  if (err < 0) return err;
+  gone(sb, inode, parent, name);
+  return 0;
+}
+
+export function rmdir(sb: Super, parent: Inode, name: ByteString): number {
+  const inode = victim(sb, parent, name);
+  if (typeof inode === 'number') return inode;
+  if (!inode.isDir) return -ENOTDIR;
+  const empty = mergedIsEmpty(sb, inode);
+  if (typeof empty === 'number') return empty;
+  if (!empty) return -ENOTEMPTY;
+  let err = copyUp(sb, parent);
+  if (err < 0) return err;
+  const dir = parent.upper!;
+  if (inode.upper) {
+    const pinned = keepAlive(inode, parent, name);
+    if (pinned < 0) return pinned;
+    if (lowerPositive(sb, parent, name)) err = whiteoutOver(sb, dir, name, true);
+    else {
+      err = dir.layer.rmdir(dir, name);
+      // Whiteouts are in it: the merged directory is empty, the upper one is not.
+      if (err === -ENOTEMPTY) err = removeDirAtomically(sb, dir, name);
+    }
+  } else {
+    err = whiteoutNew(sb, dir, name);
+  }
+  if (err < 0) return err;
+  gone(sb, inode, parent, name);
+  return 0;
+}
+
+function victim(sb: Super, parent: Inode, name: ByteString): Inode | number {
+  if (sb.config.readOnly) return -EROFS;
+  if (parent.unlinked) return -ENOENT;
+  return parent.children!.get(name) ?? lookup(sb, parent, name, sb.scratch);
+}
+
+/**
+ * An upper inode that somebody still uses must outlive this name: by another name that is known,
+ * or by a descriptor. @returns 0 or a negative errno.
+ */
+export function keepAlive(inode: Inode, parent: Inode, name: ByteString): number {
+  const upper = inode.upper;
+  if (!upper || upper.pinned || inode.nlookup === 0) return 0;
+  if (inode.parent !== parent || inode.name !== name || inode.aliases?.length) return 0;
+  return upper.layer.pin(upper);
+}
+
+/** The tables after the name has gone. */
+export function gone(sb: Super, inode: Inode, parent: Inode, name: ByteString): void {
+  detach(inode, parent, name);
+  dirModified(parent);
+  inode.nlink--;
+  if (inode.parent !== null) return;
+  inode.unlinked = true;
+  // An inode with further names, not known yet, must be found again under them.
+  if (inode.isDir || inode.nlink <= 0) sb.inodes.delete(inode);
+}

@@ -1,0 +1,245 @@
+/**
+ * rename (kernel: ovl_rename in fs/overlayfs/dir.c). Source, target's parent and, for an exchange,
+ * the target are copied up; marks are written (redirect on a directory that merges, opaque on a
+ * pure one that moves into a merged directory); then one renameat2 does it all, leaving a whiteout
+ * behind where a lower still holds the old name.
+ *
+ * Crash points: a redirect or opaque mark without its rename changes nothing that is seen, as the
+ * redirect names the place where the directory still is.
+ */
+import { Dentry, type RawDirent } from '../layer/layer.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../sys/constants.ts';
+import { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS, EXDEV } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
+import { copyUp, copyXattrs } from './copy-up.ts';
+import { attach, detach, type Inode, move } from './inode.ts';
+import { lookup } from './lookup.ts';
+import { mergedIsEmpty } from './readdir.ts';
+import { gone, keepAlive, lowerPositive } from './remove.ts';
+import type { Super } from './super.ts';
+import { dirModified, setImpure, setOpaque } from './util.ts';
+import { cleanup, isWhiteout } from './whiteout.ts';
+
+/** Longest redirect in bytes; the kernel's redirect_max. */
+const REDIRECT_MAX = 256;
+
+/** `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE; any other is -EINVAL. */
+export function rename(
+  sb: Super,
+  oldParent: Inode,
+  oldName: ByteString,
+  newParent: Inode,
+  newName: ByteString,
+  flags: number,
+): number {
+  if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL;
+  if (sb.config.readOnly) return -EROFS;
+  if (newName.length > sb.nameMax) return -ENAMETOOLONG;
+  if (newParent.unlinked) return -ENOENT;
+  const exchange = (flags & RENAME_EXCHANGE) !== 0;
+  const source = find(sb, oldParent, oldName);
+  if (typeof source === 'number') return source;
+  const looked = find(sb, newParent, newName);
+  if (typeof looked === 'number' && looked !== -ENOENT) return looked;
+  const target = typeof looked === 'number' ? null : looked;
+  const refused = judge(sb, source, target, newParent, exchange, (flags & RENAME_NOREPLACE) !== 0);
+  if (refused <= 0) return refused;
+
+  // Two names of one file: POSIX has rename do nothing.
+  if (target === source) return 0;
+  let err = copyUp(sb, source);
+  if (err < 0) return err;
+  err = copyUp(sb, newParent);
+  if (err < 0) return err;
+  if (exchange) {
+    err = copyUp(sb, target!);
+    if (err < 0) return err;
+  }
+  const same = oldParent === newParent;
+  err = mark(sb, source, newParent, same);
+  if (err < 0) return err;
+  if (exchange) {
+    err = mark(sb, target!, oldParent, same);
+    if (err < 0) return err;
+  }
+  return exchange
+    ? swap(oldParent, oldName, newParent, newName, source, target!)
+    : replace(sb, oldParent, oldName, newParent, newName, source, target);
+}
+
+function find(sb: Super, parent: Inode, name: ByteString): Inode | number {
+  return parent.children!.get(name) ?? lookup(sb, parent, name, sb.scratch);
+}
+
+/** What speaks against it before anything is changed. @returns 1 to go on, else 0 or a negative errno to answer. */
+function judge(
+  sb: Super,
+  source: Inode,
+  target: Inode | null,
+  newParent: Inode,
+  exchange: boolean,
+  noreplace: boolean,
+): number {
+  if (noreplace && target) return -EEXIST;
+  if (exchange && !target) return -ENOENT;
+  if (target === source) return 0;
+  for (let at: Inode | null = newParent; source.isDir && at; at = at.parent) if (at === source) return -EINVAL;
+  if (!canMove(sb, source) || (exchange && !canMove(sb, target!))) return -EXDEV;
+  if (exchange || !target) return 1;
+  if (source.isDir && !target.isDir) return -ENOTDIR;
+  if (!source.isDir && target.isDir) return -EISDIR;
+  if (target.isDir) {
+    const empty = mergedIsEmpty(sb, target);
+    if (typeof empty === 'number') return empty;
+    if (!empty) return -ENOTEMPTY;
+  }
+  return 1;
+}
+
+/** kernel: ovl_can_move. */
+function canMove(sb: Super, inode: Inode): boolean {
+  return sb.config.redirectOn || !inode.isDir || !inode.isMergeOrLower;
+}
+
+/** The marks that `inode` needs to be itself below its new parent. */
+function mark(sb: Super, inode: Inode, newParent: Inode, same: boolean): number {
+  const upper = inode.upper!;
+  if (inode.isDir && inode.lowers.length > 0) {
+    const err = setRedirect(sb, inode, same);
+    if (err < 0) return err;
+  } else if (inode.isDir && !inode.opaque && newParent.isMerge) {
+    const err = setOpaque(sb, upper);
+    if (err < 0) return err;
+    inode.opaque = true;
+  }
+  // The new parent now holds something whose number is its origin's.
+  return !same && inode.hasOrigin ? setImpure(sb, newParent) : 0;
+}
+
+/** kernel: ovl_set_redirect. Inside one directory the old name alone; elsewhere the path from the root. */
+function setRedirect(sb: Super, inode: Inode, same: boolean): number {
+  if (inode.redirect !== null && (same || inode.redirect.startsWith('/'))) return 0;
+  const redirect = same ? inode.name : redirectPath(inode);
+  if (redirect.length > REDIRECT_MAX) return -EXDEV;
+  const upper = inode.upper!;
+  const err = upper.layer.setxattr(upper, sb.names.redirect, Buffer.from(redirect, 'latin1'), 0);
+  if (err < 0) {
+    sb.hooks.log(`failed to set redirect '${redirect}' (${err}), leaving the rename to the caller`);
+    return -EXDEV;
+  }
+  inode.redirect = redirect;
+  return 0;
+}
+
+/** Where the lowers hold this directory, from the root, through the redirects of its parents. */
+function redirectPath(inode: Inode): ByteString {
+  let path = '';
+  for (let at: Inode = inode; at.parent; at = at.parent) {
+    if (at.redirect?.startsWith('/')) return at.redirect + path;
+    path = `/${at.redirect ?? at.name}${path}`;
+  }
+  return path;
+}
+
+function swap(
+  oldParent: Inode,
+  oldName: ByteString,
+  newParent: Inode,
+  newName: ByteString,
+  source: Inode,
+  target: Inode,
+): number {
+  const layer = oldParent.upper!.layer;
+  const err = layer.rename(oldParent.upper!, oldName, newParent.upper!, newName, RENAME_EXCHANGE);
+  if (err < 0) return err;
+  detach(target, newParent, newName);
+  move(source, oldParent, oldName, newParent, newName);
+  attach(target, oldParent, oldName);
+  if (target.upper && target.parent === oldParent && target.name === oldName) {
+    target.upper.parent = oldParent.upper;
+    target.upper.name = oldName;
+  }
+  dirModified(oldParent);
+  dirModified(newParent);
+  return 0;
+}
+
+function replace(
+  sb: Super,
+  oldParent: Inode,
+  oldName: ByteString,
+  newParent: Inode,
+  newName: ByteString,
+  source: Inode,
+  target: Inode | null,
+): number {
+  const oldDir = oldParent.upper!;
+  const newDir = newParent.upper!;
+  const layer = oldDir.layer;
+  const leavesWhiteout = lowerPositive(sb, oldParent, oldName);
+  const whiteoutThere = target === null && standsWhiteout(newParent, newName);
+  let flags = 0;
+  if (leavesWhiteout) flags = whiteoutThere ? RENAME_EXCHANGE : RENAME_WHITEOUT;
+  else if (source.isDir && whiteoutThere) flags = RENAME_EXCHANGE;
+  const cleanupWhiteout = flags === RENAME_EXCHANGE && !leavesWhiteout;
+
+  if (target?.upper) {
+    let err = keepAlive(target, newParent, newName);
+    if (err < 0) return err;
+    if (target.isDir) {
+      err = clearEmpty(sb, newParent, newName, target);
+      if (err < 0) return err;
+    }
+  }
+  const err = layer.rename(oldDir, oldName, newDir, newName, flags);
+  if (err < 0) return err;
+  if (cleanupWhiteout) layer.unlink(oldDir, oldName);
+  if (target) gone(sb, target, newParent, newName);
+  move(source, oldParent, oldName, newParent, newName);
+  dirModified(oldParent);
+  dirModified(newParent);
+  return 0;
+}
+
+function standsWhiteout(parent: Inode, name: ByteString): boolean {
+  const st = new Stat();
+  const dir = parent.upper!;
+  return dir.layer.lookup(dir, name, st) >= 0 && isWhiteout(st);
+}
+
+/**
+ * The target is empty when merged, but its upper may hold whiteouts, which renameat2 would refuse
+ * to replace. A fresh opaque directory with the same attributes takes its place in one exchange
+ * (kernel: ovl_clear_empty), so that at no point the target is missing or its lower shows through.
+ */
+function clearEmpty(sb: Super, parent: Inode, name: ByteString, target: Inode): number {
+  const upper = target.upper!;
+  const layer = upper.layer;
+  const inUpper: RawDirent[] = [];
+  const st = new Stat();
+  let err = layer.readdir(upper, inUpper);
+  if (err < 0 || inUpper.length === 0) return err;
+  err = layer.stat(upper, st);
+  if (err < 0) return err;
+  const work = sb.work!;
+  const temp = sb.tempName();
+  err = layer.mkdir(work, temp, 0o700);
+  if (err < 0) return err;
+  const fresh = new Dentry(layer, work, temp);
+  err = dressLike(sb, upper, st, fresh);
+  if (err >= 0) err = setOpaque(sb, fresh);
+  if (err >= 0) err = layer.rename(work, temp, parent.upper!, name, RENAME_EXCHANGE);
+  layer.release(fresh);
+  cleanup(sb, temp);
+  return err;
+}
+
+function dressLike(sb: Super, model: Dentry, st: Stat, fresh: Dentry): number {
+  const layer = fresh.layer;
+  let err = layer.chown(fresh, st.uid, st.gid);
+  if (err >= 0) err = copyXattrs(sb, model, (name, value) => layer.setxattr(fresh, name, value, 0));
+  if (err >= 0) err = layer.chmod(fresh, st.mode & 0o7777);
+  if (err >= 0) err = layer.utimens(fresh, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
+  return err;
+}

@@ -1,0 +1,53 @@
+/** Small state changes that several operations share (kernel: fs/overlayfs/util.c). */
+import type { Dentry } from '../layer/layer.ts';
+import { EXDEV } from '../sys/errno.ts';
+import type { Inode } from './inode.ts';
+import { encodeOrigin } from './origin.ts';
+import type { Super } from './super.ts';
+
+const YES = Buffer.from('y');
+
+/** Writes overlay.origin: the handle of the lower, or nothing where its filesystem has no handles. */
+export function setOrigin(sb: Super, upper: Dentry, lower: Dentry): number {
+  return upper.layer.setxattr(upper, sb.names.origin, originValue(sb, lower), 0);
+}
+
+export function originValue(sb: Super, lower: Dentry): Buffer {
+  const id = lower.layer.fileHandle(lower);
+  if (typeof id === 'number') return Buffer.alloc(0);
+  const uuid = sb.config.uuid === 'off' ? Buffer.alloc(16) : lower.layer.uuid;
+  return encodeOrigin({ type: id.type, uuid, handle: id.handle });
+}
+
+export function isImpure(sb: Super, dir: Inode): boolean {
+  if (!dir.upper) return false;
+  dir.impure ??= typeof dir.upper.layer.getxattr(dir.upper, sb.names.impure) !== 'number';
+  return dir.impure;
+}
+
+/** Marks an upper directory as holding copied-up children. */
+export function setImpure(sb: Super, dir: Inode): number {
+  if (isImpure(sb, dir)) return 0;
+  const err = dir.upper!.layer.setxattr(dir.upper!, sb.names.impure, YES, 0);
+  if (err >= 0) dir.impure = true;
+  return err;
+}
+
+/** Marks (kernel: ovl_set_opaque_xerr) a directory opaque; any failure is `-EXDEV`, as for a rename that cannot be. */
+export function setOpaque(sb: Super, dir: Dentry, error: number = -EXDEV): number {
+  const err = dir.layer.setxattr(dir, sb.names.opaque, YES, 0);
+  return err < 0 ? error : 0;
+}
+
+/**
+ * None of the features that tie an upper to its lowers is on, so lowers may be changed between
+ * mounts and no new directory may be made opaque without need (kernel: ovl_allow_offline_changes).
+ */
+export function allowsOfflineChanges(sb: Super): boolean {
+  return !sb.config.redirectOn && sb.config.xino !== 'on';
+}
+
+/** A change below `dir`: its listing is out of date. */
+export function dirModified(dir: Inode): void {
+  dir.version++;
+}

@@ -1,0 +1,75 @@
+/**
+ * Extended attributes of merged objects (kernel: ovl_xattr_get, ovl_xattr_set, ovl_listxattr).
+ */
+import type { ByteString } from '../sys/bytes.ts';
+import { XATTR_REPLACE } from '../sys/constants.ts';
+import { EROFS } from '../sys/errno.ts';
+import type { Stat } from '../sys/stat.ts';
+import { killPriv } from './attr.ts';
+import { copyUp } from './copy-up.ts';
+import type { Inode } from './inode.ts';
+import type { Super } from './super.ts';
+import { isAcl, isTrusted } from './xattrs.ts';
+
+export function getxattr(sb: Super, inode: Inode, name: ByteString): Buffer | number {
+  const real = inode.real;
+  return real.layer.getxattr(real, sb.names.toLayer(name));
+}
+
+/** `seesTrusted`: the caller has CAP_SYS_ADMIN; others do not see that trusted.* attributes exist. */
+export function listxattr(sb: Super, inode: Inode, seesTrusted: boolean): ByteString[] | number {
+  const real = inode.real;
+  const names = real.layer.listxattr(real);
+  if (typeof names === 'number') return names;
+  const shown: ByteString[] = [];
+  for (const name of names) {
+    const user = sb.names.fromLayer(name);
+    if (user !== null && (seesTrusted || !isTrusted(user))) shown.push(user);
+  }
+  return shown;
+}
+
+export function setxattr(
+  sb: Super,
+  inode: Inode,
+  name: ByteString,
+  value: Uint8Array,
+  flags: number,
+  killSgid: boolean,
+  scratch: Stat,
+): number {
+  if (sb.config.readOnly) return -EROFS;
+  if (!inode.upper && flags & XATTR_REPLACE) {
+    // Nothing to replace is no reason to copy up.
+    const have = getxattr(sb, inode, name);
+    if (typeof have === 'number') return have;
+  }
+  const err = copyUp(sb, inode);
+  if (err < 0) return err;
+  const real = inode.upper!;
+  const set = real.layer.setxattr(real, sb.names.toLayer(name), value, flags);
+  if (set < 0) return set;
+  changed(inode, name);
+  return killSgid ? killPriv(real, scratch) : 0;
+}
+
+export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
+  if (sb.config.readOnly) return -EROFS;
+  if (!inode.upper) {
+    const have = getxattr(sb, inode, name);
+    if (typeof have === 'number') return have;
+  }
+  const err = copyUp(sb, inode);
+  if (err < 0) return err;
+  const real = inode.upper!;
+  const removed = real.layer.removexattr(real, sb.names.toLayer(name));
+  if (removed >= 0) changed(inode, name);
+  return removed;
+}
+
+/** An ACL changes what new children inherit, and the mode. */
+function changed(inode: Inode, name: ByteString): void {
+  if (!isAcl(name)) return;
+  inode.defaultAcl = undefined;
+  inode.mode = 0;
+}
