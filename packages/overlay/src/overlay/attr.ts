@@ -25,6 +25,8 @@ import { dirModified } from './util.ts';
 /** Turns the real object's attributes in `st` into the merged object's, and remembers what children inherit. */
 export function mapAttr(inode: Inode, st: Stat): void {
   st.ino = inode.ino;
+  // The lower keeps its name under the whiteout; the merged object has none.
+  if (inode.unlinked && !inode.upper) st.nlink = 0;
   inode.nlink = st.nlink;
   if (inode.isDir) {
     inode.mode = st.mode;

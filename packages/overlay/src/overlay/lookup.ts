@@ -257,6 +257,7 @@ export function lookup(sb: Super, parent: Inode, name: ByteString, out: Stat): I
   if (typeof found === 'number') return found;
   const inode = inodeFor(sb, parent, found, out);
   attach(inode, parent, name);
+  inode.nlink = out.nlink;
   if (inode.isDir) {
     inode.mode = out.mode;
     inode.gid = out.gid;

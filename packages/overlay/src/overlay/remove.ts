@@ -82,7 +82,7 @@ function victim(sb: Super, parent: Inode, name: ByteString): Inode | number {
  */
 export function keepAlive(inode: Inode, parent: Inode, name: ByteString): number {
   const upper = inode.upper;
-  if (!upper || upper.pinned || inode.nlookup === 0) return 0;
+  if (!upper || upper.pinned || (inode.nlookup === 0 && inode.holds === 0)) return 0;
   if (inode.parent !== parent || inode.name !== name || inode.aliases?.length) return 0;
   return upper.layer.pin(upper);
 }
@@ -95,5 +95,5 @@ export function gone(sb: Super, inode: Inode, parent: Inode, name: ByteString): 
   if (inode.parent !== null) return;
   inode.unlinked = true;
   // An inode with further names, not known yet, must be found again under them.
-  if (inode.isDir || inode.nlink <= 0) sb.inodes.delete(inode);
+  if (inode.isDir || !inode.upper || inode.nlink <= 0) sb.inodes.delete(inode);
 }

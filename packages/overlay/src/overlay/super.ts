@@ -10,7 +10,7 @@ import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { Inode, InodeTable } from './inode.ts';
 import type { Config, Refusal } from './params.ts';
-import { cleanTree } from './whiteout.ts';
+import { AUFS_OPAQUE, cleanTree } from './whiteout.ts';
 import { XattrNames } from './xattrs.ts';
 
 export interface SuperHooks {
@@ -189,7 +189,7 @@ export class Super {
   /** The root: all layers' roots, merged. */
   prepareRoot(): Refusal | null {
     const st = this.scratch;
-    const lowers = this.lowers.map((layer) => layer.root);
+    const lowers = this.visibleRoots();
     const root = new Inode(S_IFDIR, this.upper?.root ?? null, lowers);
     const err = root.real.layer.stat(root.real, st);
     if (err < 0) return { errno: err, message: `${root.real.layer.label}: the layer's root cannot be read` };
@@ -208,6 +208,14 @@ export class Super {
     root.nlookup = 1;
     this.root = root;
     return null;
+  }
+
+  /** The lowers' roots, down to one that an aufs mark makes opaque. */
+  private visibleRoots(): Dentry[] {
+    const roots = this.lowers.map((layer) => layer.root);
+    if (!this.config.aufsWhiteouts) return roots;
+    const opaque = roots.findIndex((root) => root.layer.lookup(root, AUFS_OPAQUE, this.scratch) >= 0);
+    return opaque < 0 ? roots : roots.slice(0, opaque + 1);
   }
 
   /** kernel ovl_init_uuid_xattr: a fresh upper gets an identity; one that was used without keeps none. */
