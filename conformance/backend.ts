@@ -1,0 +1,46 @@
+/**
+ * A backend shows layers as one tree: the kernel's overlay, our FUSE mount, our engine in this
+ * process. stage.ts prepares the layers and asks one to mount them.
+ */
+import type { ByteString } from 'stratafs/internal/sys/bytes';
+import type { Sys } from 'stratafs/internal/sys/sys';
+import type { BaseDir } from './base-dir.ts';
+import type { Door, TargetName } from './target.ts';
+
+export interface LayerDirs {
+  /** The first on top. */
+  lowers: readonly ByteString[];
+  /** null: a read-only union. */
+  upper: ByteString | null;
+  work: ByteString;
+  /** Where a mount goes; empty, and of no use to an engine in this process. */
+  merged: ByteString;
+  /** Further mount options as mount(8) spells them (`redirect_dir=on`). */
+  options: readonly string[];
+}
+
+/** A door with an end: descriptors that a case left open are closed by it. */
+export interface OpenDoor extends Door {
+  end(): void;
+}
+
+export interface View {
+  /** A door on a directory of the union, by its path from the root ('' is the root). */
+  door(path: ByteString): OpenDoor;
+  close(): void;
+}
+
+export interface Backend {
+  readonly name: Exclude<TargetName, 'plain'>;
+  /** Why it cannot run here, or null. */
+  unavailable(base: BaseDir): string | null;
+  /** Throws where the layers cannot be mounted. */
+  mount(sys: Sys, layers: LayerDirs): View;
+  /** As `mount`, for cases that want to be refused. @returns a negative errno, or the view. */
+  tryMount(sys: Sys, layers: LayerDirs): View | number;
+}
+
+/** Whether these layers carry user.overlay.* marks. */
+export function marksPrefix(options: readonly string[]): ByteString {
+  return options.includes('userxattr') ? 'user.overlay.' : 'trusted.overlay.';
+}

@@ -1,0 +1,19 @@
+/** The kernel's overlay: the oracle, which has to pass all that is asked of ours. */
+import { openSys } from 'stratafs/internal/sys/sys-koffi';
+import { afterAll, describe, it } from 'vitest';
+import { openBaseDir } from './base-dir.ts';
+import { describePosix } from './posix-suite.ts';
+import { kernel } from './targets/kernel.ts';
+
+const sys = openSys();
+const base = openBaseDir(sys);
+afterAll(() => base.close());
+
+const reason = kernel.unavailable(base);
+if (reason === null) {
+  describe('posix', () => {
+    describePosix(sys, base, kernel, ['redirect_dir=on']);
+  });
+} else {
+  it('the kernel overlay', (context) => context.skip(reason));
+}

@@ -1,0 +1,25 @@
+/** Every POSIX case by its name; a name that two topics share is a mistake and throws. */
+import type { Case, Cases } from '../target.ts';
+import { dataCases } from './data.ts';
+import { nameCases } from './names.ts';
+import { oddNameCases } from './odd-names.ts';
+import { openCases } from './open.ts';
+import { readdirCases } from './readdir.ts';
+import { renameCases } from './rename.ts';
+
+const topics: readonly Cases[] = [openCases, nameCases, renameCases, oddNameCases, dataCases, readdirCases];
+
+function gather(): Cases {
+  const all: Record<string, Case> = {};
+  for (const topic of topics) {
+    for (const [name, test] of Object.entries(topic)) {
+      if (name in all) {
+        throw new Error(`two POSIX cases are called ${name}`);
+      }
+      all[name] = test;
+    }
+  }
+  return all;
+}
+
+export const posixCases: Cases = gather();

@@ -1,0 +1,128 @@
+/**
+ * A stage: one union in which many cases play, each in a directory of its own. Mounting is what
+ * costs, so that all cases with the same options share a mount; what their layers hold is put
+ * there before. Around each case the stage sees to it that no lower changed, not even an atime.
+ */
+import type { ByteString } from 'stratafs/internal/sys/bytes';
+import * as c from 'stratafs/internal/sys/constants';
+import type { Sys } from 'stratafs/internal/sys/sys';
+import { type Backend, marksPrefix, type OpenDoor, type View } from './backend.ts';
+import type { BaseDir } from './base-dir.ts';
+import { check, readable } from './expect.ts';
+import { differences, sealed } from './snapshot.ts';
+import { SysDoor } from './targets/sys-door.ts';
+import { dir, type Node, plant, type Tree } from './tree.ts';
+
+/** The layers of one case: entries of its group's directory in each layer, the top lower first. */
+export interface LayerSet {
+  upper: Tree;
+  lowers: readonly Tree[];
+}
+
+export interface StageOptions {
+  /** How many lowers; a case with fewer gets the lowest ones. */
+  lowers: number;
+  /** false: no upper. */
+  writable: boolean;
+  options: readonly string[];
+}
+
+export class Stage {
+  readonly #sys: Sys;
+  readonly #backend: Backend;
+  readonly #plan: StageOptions;
+  readonly #lowers: ByteString[];
+  readonly #upper: ByteString;
+  readonly #work: ByteString;
+  readonly #merged: ByteString;
+  #view: View | null = null;
+
+  constructor(sys: Sys, base: BaseDir, backend: Backend, name: string, plan: StageOptions) {
+    this.#sys = sys;
+    this.#backend = backend;
+    this.#plan = plan;
+    const at = base.make(name);
+    const make = (part: string): ByteString => {
+      check(sys.mkdirat(c.AT_FDCWD, `${at}/${part}`, 0o755), part);
+      return `${at}/${part}`;
+    };
+    this.#lowers = Array.from({ length: plan.lowers }, (_, i) => make(`lower${i + 1}`));
+    this.#upper = make('upper');
+    this.#work = make('work');
+    this.#merged = make('merged');
+  }
+
+  /** Puts the layers of cases on disk, below directories called `group`. Before `mount`. */
+  plant(group: ByteString, sets: readonly LayerSet[]): void {
+    const prefix = marksPrefix(this.#plan.options);
+    const put = (layer: ByteString, trees: readonly Tree[]): void => {
+      const entries: Record<ByteString, Node> = {};
+      for (const tree of trees) {
+        Object.assign(entries, tree);
+      }
+      if (Object.keys(entries).length > 0) {
+        const fd = check(this.#sys.openat(c.AT_FDCWD, layer, c.O_RDONLY | c.O_DIRECTORY, 0), layer);
+        plant(this.#sys, fd, { [group]: dir(entries) }, prefix);
+        this.#sys.close(fd);
+      }
+    };
+    put(
+      this.#upper,
+      sets.map((set) => set.upper),
+    );
+    for (const [i, lower] of this.#lowers.entries()) {
+      put(
+        lower,
+        sets.map((set) => set.lowers[i - (this.#lowers.length - set.lowers.length)] ?? {}),
+      );
+    }
+  }
+
+  mount(): void {
+    this.#view = this.#backend.mount(this.#sys, {
+      lowers: this.#lowers,
+      upper: this.#plan.writable ? this.#upper : null,
+      work: this.#work,
+      merged: this.#merged,
+      options: this.#plan.options,
+    });
+  }
+
+  close(): void {
+    this.#view?.close();
+    this.#view = null;
+  }
+
+  door(path: ByteString): OpenDoor {
+    if (this.#view === null) {
+      throw new Error('set-up: the stage is not mounted');
+    }
+    return this.#view.door(path);
+  }
+
+  /** The case's own directory in the upper, as it lies on disk. */
+  upperDoor(path: ByteString): OpenDoor {
+    return new SysDoor(this.#sys, this.upperPath(path));
+  }
+
+  upperPath(path: ByteString): ByteString {
+    return `${this.#upper}/${path}`;
+  }
+
+  lowerPaths(path: ByteString): ByteString[] {
+    return this.#lowers.map((lower) => `${lower}/${path}`);
+  }
+
+  /** Plays something that belongs to `paths`; throws when there a lower is not what it was before. */
+  guarded(paths: readonly ByteString[], play: () => void): void {
+    const places = paths.flatMap((path) => this.lowerPaths(path));
+    const before = places.map((place) => sealed(this.#sys, place));
+    play();
+    for (const [i, place] of places.entries()) {
+      const changed = differences(before[i], sealed(this.#sys, place), 'the lower before', 'the lower after');
+      if (changed.length > 0) {
+        throw new Error(`${readable(place)} was changed:\n  ${changed.join('\n  ')}`);
+      }
+    }
+  }
+}
