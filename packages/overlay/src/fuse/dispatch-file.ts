@@ -1,0 +1,166 @@
+/**
+ * Requests on open files: OPEN, CREATE, TMPFILE, READ, WRITE, RELEASE, FSYNC, FLUSH, FALLOCATE,
+ * LSEEK, COPY_FILE_RANGE. Each handler decodes, makes one call of Ops, encodes; see dispatch.ts.
+ *
+ * FLUSH is answered ENOSYS: the kernel then never asks again, which saves a waited-for request at
+ * each close. There is nothing to flush, as every WRITE has reached the backing file.
+ */
+import { EFBIG, EINVAL, ENOSYS, ENXIO } from '../sys/errno.ts';
+import type { Connection } from './connection.ts';
+import {
+  FOPEN_KEEP_CACHE,
+  FOPEN_PASSTHROUGH,
+  FSYNC_FDATASYNC,
+  OPEN_KILL_SUIDGID,
+  WRITE_KILL_SUIDGID,
+} from './flags.ts';
+import {
+  copyFileRangeIn,
+  copyFileRangeOut,
+  createIn,
+  entryOut,
+  fallocateIn,
+  fsyncIn,
+  IN_HEADER,
+  lseekIn,
+  lseekOut,
+  OUT_HEADER,
+  openIn,
+  openOut,
+  readIn,
+  releaseIn,
+  writeIn,
+  writeOut,
+} from './layout.ts';
+
+/** Most that one COPY_FILE_RANGE of the 32-bit kind may report. */
+const COPY_MAX_32 = 0x7fff_f000;
+
+export function open(c: Connection): number {
+  const { request } = c;
+  const flags = request.arg32(openIn.flags);
+  const kill = (request.arg32(openIn.openFlags) & OPEN_KILL_SUIDGID) !== 0;
+  const out = c.takeOpen();
+  const result = c.ops.open(c.takeCaller(), request.nodeid, flags, kill, out);
+  if (result < 0) return result;
+  encodeOpen(c, OUT_HEADER, request.nodeid, flags);
+  // Attributes that the kernel holds were given for long; a store through a mapping would make them wrong.
+  if (c.backing.hasWriter(request.nodeid)) c.notify.attributes(request.nodeid);
+  return openOut.size;
+}
+
+export function create(c: Connection): number {
+  const { request, entry } = c;
+  const flags = request.arg32(createIn.flags);
+  const caller = c.takeCreator(request.arg32(createIn.umask));
+  const mode = request.arg32(createIn.mode);
+  const name = request.name(createIn.size);
+  const result = c.ops.create(caller, request.nodeid, name, flags, mode, entry, c.takeOpen());
+  return result < 0 ? result : replyCreated(c, flags);
+}
+
+export function tmpfile(c: Connection): number {
+  const { request, entry } = c;
+  const flags = request.arg32(createIn.flags);
+  const caller = c.takeCreator(request.arg32(createIn.umask));
+  const mode = request.arg32(createIn.mode);
+  const result = c.ops.tmpfile(caller, request.nodeid, flags, mode, entry, c.takeOpen());
+  return result < 0 ? result : replyCreated(c, flags);
+}
+
+function replyCreated(c: Connection, flags: number): number {
+  encodeOpen(c, OUT_HEADER + entryOut.size, c.entry.nodeid, flags);
+  // After encodeOpen: how long the attributes hold depends on how the file was opened.
+  return c.replyEntry() + openOut.size;
+}
+
+/** struct fuse_open_out. KEEP_CACHE beside PASSTHROUGH would be refused by the kernel. */
+function encodeOpen(c: Connection, at: number, nodeid: number, flags: number): void {
+  const { reply, open: out } = c;
+  const backingId = c.backing.opened(nodeid, out, flags);
+  reply.set64(at + openOut.fh, out.fh);
+  reply.setU32(at + openOut.openFlags, backingId > 0 ? FOPEN_PASSTHROUGH : out.keepCache ? FOPEN_KEEP_CACHE : 0);
+  reply.setU32(at + openOut.backingId, backingId);
+}
+
+export function read(c: Connection): number {
+  const { request, reply } = c;
+  const pos = request.arg64(readIn.offset);
+  if (pos > Number.MAX_SAFE_INTEGER) return 0;
+  const len = Math.min(request.arg32(readIn.size), reply.bytes.length - OUT_HEADER);
+  return c.ops.read(c.takeCaller(), request.arg64(readIn.fh), reply.bytes, OUT_HEADER, len, pos);
+}
+
+export function write(c: Connection): number {
+  const { request, reply } = c;
+  const pos = request.arg64(writeIn.offset);
+  const len = request.arg32(writeIn.size);
+  if (IN_HEADER + writeIn.data + len > request.length) return -EINVAL;
+  if (pos + len > Number.MAX_SAFE_INTEGER) return -EFBIG;
+  const kill = (request.arg32(writeIn.writeFlags) & WRITE_KILL_SUIDGID) !== 0;
+  const fh = request.arg64(writeIn.fh);
+  const result = c.ops.write(c.takeCaller(), fh, request.bytes, IN_HEADER + writeIn.data, len, pos, kill);
+  if (result < 0) return result;
+  reply.set64(OUT_HEADER + writeOut.written, result);
+  return writeOut.size;
+}
+
+export function release(c: Connection): number {
+  const { request } = c;
+  c.backing.released(request.nodeid, request.arg32(releaseIn.flags));
+  c.ops.release(request.arg64(releaseIn.fh));
+  return 0;
+}
+
+export function flush(): number {
+  return -ENOSYS;
+}
+
+export function fsync(c: Connection): number {
+  const { request } = c;
+  const dataOnly = (request.arg32(fsyncIn.fsyncFlags) & FSYNC_FDATASYNC) !== 0;
+  return c.ops.fsync(c.takeCaller(), request.arg64(fsyncIn.fh), dataOnly);
+}
+
+export function fallocate(c: Connection): number {
+  const { request } = c;
+  const off = request.arg64(fallocateIn.offset);
+  const len = request.arg64(fallocateIn.length);
+  if (off + len > Number.MAX_SAFE_INTEGER) return -EFBIG;
+  return c.ops.fallocate(c.takeCaller(), request.arg64(fallocateIn.fh), request.arg32(fallocateIn.mode), off, len);
+}
+
+export function lseek(c: Connection): number {
+  const { request, reply } = c;
+  const off = request.arg64(lseekIn.offset);
+  if (off > Number.MAX_SAFE_INTEGER) return -ENXIO;
+  const result = c.ops.lseek(c.takeCaller(), request.arg64(lseekIn.fh), off, request.arg32(lseekIn.whence));
+  if (result < 0) return result;
+  reply.set64(OUT_HEADER + lseekOut.offset, result);
+  return lseekOut.size;
+}
+
+/** Also the 64-bit kind of 7.45, whose answer has the same place for the count, twice as wide. */
+export function copyFileRange64(c: Connection): number {
+  return copyWithin(c, Number.MAX_SAFE_INTEGER);
+}
+
+export function copyFileRange(c: Connection): number {
+  return copyWithin(c, COPY_MAX_32);
+}
+
+function copyWithin(c: Connection, most: number): number {
+  const { request, reply } = c;
+  const fhIn = request.arg64(copyFileRangeIn.fhIn);
+  const offIn = request.arg64(copyFileRangeIn.offIn);
+  const fhOut = request.arg64(copyFileRangeIn.fhOut);
+  const offOut = request.arg64(copyFileRangeIn.offOut);
+  if (offIn > Number.MAX_SAFE_INTEGER || offOut > Number.MAX_SAFE_INTEGER) return -EFBIG;
+  // The protocol keeps the flags of the system call, which has none so far.
+  if (request.arg64(copyFileRangeIn.flags) !== 0) return -EINVAL;
+  const len = Math.min(request.arg64(copyFileRangeIn.len), most);
+  const copied = c.ops.copyFileRange(c.takeCaller(), fhIn, offIn, fhOut, offOut, len);
+  if (copied < 0) return copied;
+  reply.set64(OUT_HEADER + copyFileRangeOut.copied, copied);
+  return copyFileRangeOut.size;
+}

@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { OpenOut } from '../ops/ops.ts';
+import { O_RDONLY, O_RDWR, O_WRONLY } from '../sys/constants.ts';
+import { ELOOP, EPERM } from '../sys/errno.ts';
+import { BackingFiles } from './passthrough.ts';
+
+function open(backingFd: number): OpenOut {
+  const out = new OpenOut();
+  out.backingFd = backingFd;
+  return out;
+}
+
+function files(register: (fd: number) => number = (fd) => fd + 100) {
+  const calls: string[] = [];
+  const log: string[] = [];
+  const backing = new BackingFiles(
+    {
+      register(fd) {
+        calls.push(`register ${fd}`);
+        return register(fd);
+      },
+      unregister(id) {
+        calls.push(`unregister ${id}`);
+      },
+    },
+    (line) => log.push(line),
+  );
+  backing.enabled = true;
+  return { backing, calls, log };
+}
+
+describe('BackingFiles', () => {
+  test('one id is shared by all files of a node and closed after the last', () => {
+    const { backing, calls } = files();
+    expect(backing.opened(7, open(3), O_RDONLY)).toBe(103);
+    expect(backing.opened(7, open(4), O_RDWR)).toBe(103);
+    backing.released(7, O_RDONLY);
+    expect(calls).toEqual(['register 3']);
+    backing.released(7, O_RDWR);
+    expect(calls).toEqual(['register 3', 'unregister 103']);
+    expect(backing.opened(7, open(5), O_RDONLY)).toBe(105);
+  });
+
+  test('while a cached file lives every further one is cached; the next after the last is not', () => {
+    const { backing, calls } = files();
+    expect(backing.opened(7, open(-1), O_RDONLY)).toBe(0);
+    expect(backing.opened(7, open(4), O_RDWR)).toBe(0);
+    backing.released(7, O_RDONLY);
+    expect(backing.opened(7, open(4), O_RDWR)).toBe(0);
+    backing.released(7, O_RDWR);
+    backing.released(7, O_RDWR);
+    expect(calls).toEqual([]);
+    expect(backing.opened(7, open(4), O_RDWR)).toBe(104);
+  });
+
+  test('a file that cannot be registered is cached, and others are tried', () => {
+    const { backing, log } = files((fd) => (fd === 3 ? -ELOOP : fd + 100));
+    expect(backing.opened(7, open(3), O_RDONLY)).toBe(0);
+    expect(backing.opened(8, open(4), O_RDONLY)).toBe(104);
+    expect(log).toEqual([]);
+  });
+
+  test('EPERM turns passthrough off but for nodes that are in it', () => {
+    let allowed = true;
+    const { backing, calls, log } = files((fd) => (allowed ? fd + 100 : -EPERM));
+    expect(backing.opened(7, open(3), O_RDONLY)).toBe(103);
+    allowed = false;
+    expect(backing.opened(8, open(4), O_RDONLY)).toBe(0);
+    allowed = true;
+    expect(backing.opened(9, open(5), O_RDONLY)).toBe(0);
+    expect(backing.opened(7, open(6), O_RDONLY)).toBe(103);
+    expect(calls).toEqual(['register 3', 'register 4']);
+    expect(log).toEqual(['passthrough is off: EPERM from the kernel']);
+  });
+
+  test('hasWriter tells of passthrough files open for writing', () => {
+    const { backing } = files();
+    backing.opened(7, open(3), O_RDONLY);
+    expect(backing.hasWriter(7)).toBe(false);
+    backing.opened(7, open(3), O_WRONLY);
+    expect(backing.hasWriter(7)).toBe(true);
+    backing.released(7, O_WRONLY);
+    expect(backing.hasWriter(7)).toBe(false);
+    backing.opened(8, open(-1), O_RDWR);
+    expect(backing.hasWriter(8)).toBe(false);
+  });
+
+  test('whatever the order, a node is never in two modes and every id is closed once', () => {
+    const steps = fc.array(
+      fc.record({ open: fc.boolean(), node: fc.integer({ min: 1, max: 3 }), fd: fc.integer({ min: -1, max: 4 }) }),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(steps, (list) => {
+        const { backing, calls } = files((fd) => (fd === 4 ? -ELOOP : calls.length));
+        const live = new Map<number, number[]>();
+        for (const step of list) {
+          const ids = live.get(step.node) ?? [];
+          live.set(step.node, ids);
+          if (step.open) {
+            ids.push(backing.opened(step.node, open(step.fd), O_RDWR));
+            expect(new Set(ids).size).toBe(1);
+          } else if (ids.length > 0) {
+            ids.pop();
+            backing.released(step.node, O_RDWR);
+          }
+        }
+        for (const [node, ids] of live) for (const _ of ids) backing.released(node, O_RDWR);
+        const closed = calls.filter((call) => call.startsWith('unregister'));
+        expect(new Set(closed).size).toBe(closed.length);
+        for (const node of [1, 2, 3]) expect(backing.hasWriter(node)).toBe(false);
+      }),
+    );
+  });
+});

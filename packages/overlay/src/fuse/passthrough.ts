@@ -1,0 +1,111 @@
+/**
+ * Passthrough: reads, writes and mappings of a file go from the kernel straight to the backing
+ * file, and no request comes (fs/fuse/passthrough.c, iomode.c).
+ *
+ * The kernel lets all open files of one inode be cached or all be passthrough with one backing id,
+ * never both: a wrong answer to OPEN becomes EIO of open(2). So this counts the open files of each
+ * node, registers one id for the first, gives the same id to all, and closes it after the last;
+ * while a cached file lives every further open stays cached. The kernel leaves a mode before it
+ * sends the RELEASE that is counted here, so the count errs on the safe side.
+ *
+ * Registering needs CAP_SYS_ADMIN in the initial user namespace and a backing filesystem that is
+ * not stacked. Where it fails, the open is cached: -EPERM is the same for every file and turns
+ * passthrough off, any other errno concerns one file.
+ */
+import type { OpenOut } from '../ops/ops.ts';
+import { O_ACCMODE, O_RDONLY } from '../sys/constants.ts';
+import { EOPNOTSUPP, EPERM, errnoName } from '../sys/errno.ts';
+import type { Sys } from '../sys/sys.ts';
+import { FUSE_DEV_IOC_BACKING_CLOSE, FUSE_DEV_IOC_BACKING_OPEN } from './flags.ts';
+import { backingMap } from './layout.ts';
+
+/** Where backing files are registered; ids are > 0. */
+export interface BackingDevice {
+  /** @returns a backing id, or a negative errno. */
+  register(fd: number): number;
+  unregister(id: number): void;
+}
+
+/** The FUSE device's ioctls. */
+export function backingDevice(sys: Sys, deviceFd: number): BackingDevice {
+  const map = Buffer.alloc(backingMap.size);
+  const id = Buffer.alloc(4);
+  return {
+    register(fd) {
+      map.fill(0);
+      map.writeInt32LE(fd, backingMap.fd);
+      return sys.ioctl(deviceFd, FUSE_DEV_IOC_BACKING_OPEN, map);
+    },
+    unregister(backingId) {
+      id.writeUInt32LE(backingId);
+      sys.ioctl(deviceFd, FUSE_DEV_IOC_BACKING_CLOSE, id);
+    },
+  };
+}
+
+/** The open files of one node. */
+interface NodeFiles {
+  /** 0: they are cached. */
+  backingId: number;
+  opens: number;
+  writers: number;
+}
+
+export class BackingFiles {
+  /** Whether passthrough is used at all. Decided by INIT; while off, nothing is counted. */
+  enabled = false;
+  private readonly nodes = new Map<number, NodeFiles>();
+  private readonly device: BackingDevice;
+  private readonly log: (line: string) => void;
+
+  constructor(device: BackingDevice, log: (line: string) => void) {
+    this.device = device;
+    this.log = log;
+  }
+
+  /** Counts a file just opened. @returns the backing id to answer with, or 0 for a cached file. */
+  opened(nodeid: number, open: OpenOut, flags: number): number {
+    let files = this.nodes.get(nodeid);
+    if (!files) {
+      if (!this.enabled) return 0;
+      files = { backingId: this.register(open.backingFd), opens: 0, writers: 0 };
+      this.nodes.set(nodeid, files);
+    }
+    files.opens++;
+    if (isWriter(flags)) files.writers++;
+    return files.backingId;
+  }
+
+  /** The counterpart of `opened`; `flags` are the same open(2) flags. */
+  released(nodeid: number, flags: number): void {
+    const files = this.nodes.get(nodeid);
+    if (!files) return;
+    if (isWriter(flags)) files.writers--;
+    if (--files.opens > 0) return;
+    if (files.backingId !== 0) this.device.unregister(files.backingId);
+    this.nodes.delete(nodeid);
+  }
+
+  /** Whether a passthrough file of `nodeid` is open for writing. */
+  hasWriter(nodeid: number): boolean {
+    if (this.nodes.size === 0) return false;
+    const files = this.nodes.get(nodeid);
+    return files !== undefined && files.backingId !== 0 && files.writers > 0;
+  }
+
+  private register(fd: number): number {
+    if (fd < 0) return 0;
+    const id = this.device.register(fd);
+    if (id > 0) return id;
+    if (id === -EPERM || id === -EOPNOTSUPP) {
+      // Nodes counted so far keep their mode until their last file is released.
+      this.enabled = false;
+      this.log(`passthrough is off: ${errnoName(id)} from the kernel`);
+    }
+    return 0;
+  }
+}
+
+function isWriter(flags: number): boolean {
+  return (flags & O_ACCMODE) !== O_RDONLY;
+}
