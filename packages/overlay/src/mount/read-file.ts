@@ -9,8 +9,8 @@ export function readFile(sys: Sys, path: ByteString): ByteString | number {
   if (fd < 0) return fd;
   const chunks: ByteString[] = [];
   const buf = Buffer.allocUnsafe(65536);
-  let n: number;
-  while ((n = sys.read(fd, buf, 0, buf.length)) > 0) chunks.push(fromBuffer(buf, 0, n));
+  let n = sys.read(fd, buf, 0, buf.length);
+  for (; n > 0; n = sys.read(fd, buf, 0, buf.length)) chunks.push(fromBuffer(buf, 0, n));
   sys.close(fd);
   return n < 0 ? n : chunks.join('');
 }
@@ -27,8 +27,8 @@ export function listDir(sys: Sys, dirfd: number, path: ByteString): Name[] | num
   if (fd < 0) return fd;
   const names: Name[] = [];
   const buf = Buffer.allocUnsafe(32768);
-  let n: number;
-  while ((n = sys.getdents64(fd, buf)) > 0) {
+  let n = sys.getdents64(fd, buf);
+  for (; n > 0; n = sys.getdents64(fd, buf)) {
     for (let at = 0; at < n; at += buf.readUInt16LE(at + 16)) {
       const name = fromBuffer(buf, at + 19, buf.indexOf(0, at + 19));
       if (name !== '.' && name !== '..') names.push({ name, type: buf[at + 18] });

@@ -1,0 +1,87 @@
+/**
+ * What is wrong with a mount that was asked for, said before anything is touched: one MountError
+ * with one sentence that names the option, path or layer and what to do. Both backends ask here.
+ * What only the making of the mount can show (the kernel's own limits) is theirs to say.
+ */
+import { verifyParams } from '../overlay/params.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { EBUSY, errnoName } from '../sys/errno.ts';
+import type { Stat } from '../sys/stat.ts';
+import type { Sys } from '../sys/sys.ts';
+import { checkUpper } from './check-upper.ts';
+import { usedByKernel } from './in-use.ts';
+import { checkOverlap, checkSameMount, type LayerRoot, openMerged, openRoots } from './layer-roots.ts';
+import { MountError } from './mount-error.ts';
+import type { MountOptions } from './options.ts';
+import { absolutePath, show, workingDirectory } from './paths.ts';
+
+export interface CheckRules {
+  backend: 'kernel' | 'fuse';
+  /**
+   * Who of our own FUSE servers uses this upper or workdir, in words for a message; null for
+   * nobody. serve/ knows by its records and locks.
+   */
+  usedByServer?: (path: ByteString, st: Stat) => string | null;
+}
+
+/** `options` with every layer's path absolute. @throws MountError. */
+export function absoluteLayers(sys: Sys, options: MountOptions): MountOptions {
+  const p = options.overlay;
+  const cwd = workingDirectory(sys);
+  if (typeof cwd === 'number') {
+    throw new MountError(cwd, `the working directory cannot be read: ${errnoName(cwd)}`, 2);
+  }
+  const resolve = (path: ByteString): ByteString => absolutePath(cwd, path);
+  return {
+    ...options,
+    overlay: {
+      ...p,
+      lowerdirs: p.lowerdirs.map(resolve),
+      datadirs: p.datadirs.map(resolve),
+      ...(p.upperdir !== undefined && { upperdir: resolve(p.upperdir) }),
+      ...(p.workdir !== undefined && { workdir: resolve(p.workdir) }),
+    },
+  };
+}
+
+/** @throws MountError for the first thing that stands in the way of mounting `options` at `merged`. */
+export function checkMount(sys: Sys, options: MountOptions, merged: ByteString, rules: CheckRules): void {
+  const p = options.overlay;
+  const refusal = verifyParams(p);
+  if (refusal !== null) throw new MountError(refusal.errno, refusal.message);
+  sys.close(openMerged(sys, merged));
+  const roots = openRoots(sys, p);
+  try {
+    checkOverlap(sys, roots);
+    const { upper, work } = roots;
+    if (upper === null || work === null) return;
+    checkSameMount(upper, work);
+    checkFree(sys, [upper, work], rules);
+    checkUpper(sys, upper, work, {
+      backend: rules.backend,
+      userxattr: p.userxattr ?? false,
+      readOnly: options.flags.readOnly ?? false,
+    });
+  } finally {
+    roots.close();
+  }
+}
+
+/** @throws MountError (EBUSY) where another live mount uses the upper or the workdir. */
+function checkFree(sys: Sys, roots: readonly LayerRoot[], rules: CheckRules): void {
+  const use = usedByKernel(sys, roots);
+  if (use !== null) {
+    throw inUse(use.root, `the kernel's overlay at ${show(use.mount.mountPoint)}`);
+  }
+  for (const root of roots) {
+    const server = rules.usedByServer?.(root.path, root.st) ?? null;
+    if (server !== null) throw inUse(root, server);
+  }
+}
+
+function inUse(root: LayerRoot, by: string): MountError {
+  return new MountError(
+    -EBUSY,
+    `${root.kind} ${show(root.path)} is in use by ${by}: unmount that first or take another`,
+  );
+}
