@@ -59,13 +59,20 @@ export class SummaryReporter implements Reporter {
   }
 }
 
+function afterFailedHook(test: TestCase): boolean {
+  for (let at: TestSuite | TestModule = test.parent; ; at = at.parent) {
+    if (hasFailedHook(at)) return true;
+    if (at.type === 'module') return false;
+  }
+}
+
 function describeSkip(test: TestCase, module: TestModule, allowed: readonly AllowedSkip[] | null): Skip {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
   return {
     file: module.relativeModuleId,
     name: test.fullName,
-    reason: note ?? (test.options.mode === 'todo' ? 'todo' : 'no reason given'),
+    reason: note ?? (afterFailedHook(test) ? 'a hook before it failed' : 'no reason given'),
     allowed: allowed === null || isAllowed(`${module.relativeModuleId} > ${test.fullName}`, allowed),
   };
 }
