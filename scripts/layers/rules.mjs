@@ -26,7 +26,8 @@ const roomArrows = {
   sys: [],
   layer: ['sys'],
   overlay: ['layer', ...pureSys],
-  ops: ['overlay', 'layer', ...pureSys],
+  // sys/sys is the type of the table of system calls: ops/open-overlay hands one on to the layers.
+  ops: ['overlay', 'layer', 'sys/sys', ...pureSys],
   fuse: ['ops', 'sys'],
   'node-fs': ['ops', ...pureSys],
   mount: ['sys', 'overlay/params'],
