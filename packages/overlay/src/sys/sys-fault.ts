@@ -8,12 +8,13 @@
  */
 import type { ByteString } from './bytes.ts';
 import { callArguments, type SysCall, wrapSys } from './calls.ts';
+import { EIO } from './errno.ts';
 import type { Sys } from './sys.ts';
 
 export interface FaultPlan {
   /** Which counted call is hit; the first is 1. Infinity only counts. */
   at: number;
-  /** What it answers, given positive (EIO). */
+  /** What it answers, given positive; EIO if absent. */
   errno?: number;
   /** Instead of an errno: it reads, writes or copies at most this many bytes. */
   short?: number;
@@ -94,7 +95,7 @@ export function faultSys(inner: Sys, plan: FaultPlan): FaultSys {
     }
     fired = true;
     if (name === 'close') call(args);
-    return -(plan.errno ?? 0);
+    return -(plan.errno ?? EIO);
   });
 
   return {

@@ -154,8 +154,8 @@ export function fileCalls(
       return flock(fd, op) < 0 ? -errno() : 0;
     },
     fadvise(fd, off, len, advice) {
-      // The one call here that returns its errno instead of setting it.
-      return -fadvise(fd, off, len, advice);
+      // The one call here that returns its errno instead of setting it (and -0 is not 0 to everybody).
+      return 0 - fadvise(fd, off, len, advice);
     },
   };
 }
