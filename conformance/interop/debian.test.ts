@@ -72,9 +72,7 @@ describe('a Debian root filesystem as lower', () => {
 
   test("the kernel's overlay mounts the same upper: dpkg --verify is clean, python3 runs", async () => {
     await box.sh(`${leave}; umount merged`);
-    await box.sh(
-      'mount -t overlay kernel -o redirect_dir=on,lowerdir=lower,upperdir=upper,workdir=work merged',
-    );
+    await box.sh('mount -t overlay kernel -o redirect_dir=on,lowerdir=lower,upperdir=upper,workdir=work merged');
     await box.sh(enterable);
     expect(await box.sh('chroot merged dpkg --verify')).toBe('');
     expect(await box.sh(python)).toBe('(0, 999) True\n');

@@ -69,12 +69,12 @@ function afterFailedHook(test: TestCase): boolean {
 function describeSkip(test: TestCase, module: TestModule, allowed: readonly AllowedSkip[] | null): Skip {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
-  return {
+  const skip = {
     file: module.relativeModuleId,
     name: test.fullName,
     reason: note ?? (afterFailedHook(test) ? 'a hook before it failed' : 'no reason given'),
-    allowed: allowed === null || isAllowed(`${module.relativeModuleId} > ${test.fullName}`, allowed),
   };
+  return { ...skip, allowed: allowed === null || isAllowed(`${skip.file} > ${skip.name}: ${skip.reason}`, allowed) };
 }
 
 /** One line for all the skips of a file that share a reason. */
