@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { ENODEV } from '../sys/errno.ts';
+import type { Sys } from '../sys/sys.ts';
+import { type Backend, chooseBackend } from './backend.ts';
+import { isMountError } from './mount-error.ts';
+import { parseOptions } from './options.ts';
+
+/** A process that may mount the kernel's overlay. */
+const able = { getcap: () => [0xffffffff, 0xff], fsopen: () => 9, close: () => 0 } as unknown as Sys;
+const ordinary = { ...able, getcap: () => [0, 0] } as unknown as Sys;
+const noOverlay = { ...able, fsopen: () => -ENODEV } as unknown as Sys;
+
+function choose(sys: Sys, text: string, asked: 'auto' | Backend = 'auto'): string {
+  try {
+    const options = parseOptions([`lowerdir=/l,upperdir=/u,workdir=/w,${text}`]);
+    const { backend, reason } = chooseBackend(sys, options, asked);
+    return `${backend}: ${reason}`;
+  } catch (error) {
+    if (isMountError(error)) return `${error.exitStatus} ${error.errnoName}: ${error.message}`;
+    throw error;
+  }
+}
+
+describe('chooseBackend', () => {
+  it.each([
+    ['', able, 'auto', 'kernel: it can do all that was asked for'],
+    ['ro,nosuid,allow_other,index=on,metacopy=on', able, 'auto', 'kernel: it can do all that was asked for'],
+    ['', able, 'fuse', 'fuse: it was asked for'],
+    ['', able, 'kernel', 'kernel: it was asked for'],
+    ['whiteouts=aufs', able, 'auto', "fuse: the kernel's overlay does not have whiteouts=aufs"],
+    ['timeout=1', able, 'auto', "fuse: the kernel's overlay does not have timeout"],
+    ['timeout=1', able, 'kernel', '32 EINVAL: the kernel backend does not have timeout'],
+    ['index=on', able, 'fuse', "32 EINVAL: index=on is served by the kernel's overlay only (backend=kernel)"],
+    ['override_creds', able, 'fuse', '32 EINVAL: the fuse backend does not have the option override_creds'],
+    [
+      'copyup=lazy',
+      able,
+      'auto',
+      '32 EINVAL: copyup needs the fuse backend, but the fuse backend does not have the option copyup=lazy',
+    ],
+    [
+      'timeout=1,metacopy=on',
+      able,
+      'auto',
+      "32 EINVAL: timeout needs the fuse backend, but metacopy=on is served by the kernel's overlay only (backend=kernel)",
+    ],
+    [
+      '',
+      ordinary,
+      'auto',
+      "fuse: the kernel's overlay cannot be used: this user may not mount it (CAP_SYS_ADMIN is missing)",
+    ],
+    [
+      '',
+      ordinary,
+      'kernel',
+      "1 EPERM: the kernel's overlay cannot be used: this user may not mount it (CAP_SYS_ADMIN is missing)",
+    ],
+    [
+      '',
+      noOverlay,
+      'auto',
+      "fuse: the kernel's overlay cannot be used: this kernel has no overlay filesystem (modprobe overlay loads it)",
+    ],
+    [
+      'uuid=on',
+      ordinary,
+      'auto',
+      "32 EINVAL: the fuse backend does not have the option uuid, and the kernel's cannot be used: this user may not mount it (CAP_SYS_ADMIN is missing)",
+    ],
+  ] as const)('%s', (text, sys, asked, expected) => {
+    expect(choose(sys, text, asked)).toBe(expected);
+  });
+
+  it('takes FUSE for more layers than the kernel stacks', () => {
+    const options = parseOptions([`lowerdir=${Array.from({ length: 501 }, (_, i) => `/${i}`).join(':')}`]);
+    expect(chooseBackend(able, options, 'auto')).toEqual({
+      backend: 'fuse',
+      reason: "the kernel's overlay does not have more than 500 lower layers",
+    });
+  });
+});
