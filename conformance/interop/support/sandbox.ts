@@ -1,6 +1,6 @@
 /**
- * A place of its own for one test file: a private mount namespace and a pid namespace, entered for
- * every command with nsenter(1). Mounts, servers and containers that a test leaves behind, whatever
+ * A place of its own for one test file: a private mount namespace (in which the records of live
+ * mounts are private too) and a pid namespace, entered for every command with nsenter(1). Mounts, servers and containers that a test leaves behind, whatever
  * happens to it, end with the namespace: its first process is a shell that waits for the end of a
  * pipe from this process, so it goes even when this process is killed. (A shell, because pid 1 has
  * to reap the orphans: a zombie looks like a server that does not end.)
@@ -81,7 +81,7 @@ export class Sandbox {
         '--mount-proc',
         'bash',
         '-c',
-        'echo ready; read -r _',
+        'mkdir -p /run/strata && mount -t tmpfs -o mode=755 records /run/strata && echo ready && read -r _',
       ],
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
