@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { ENODEV } from '../sys/errno.ts';
+import { ENODEV, ENOENT } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { type Backend, chooseBackend } from './backend.ts';
 import { isMountError } from './mount-error.ts';
 import { parseOptions } from './options.ts';
 
 /** A process that may mount the kernel's overlay. */
-const able = { getcap: () => [0xffffffff, 0xff], fsopen: () => 9, close: () => 0 } as unknown as Sys;
+const able = {
+  getcap: () => [0xffffffff, 0xff],
+  fsopen: () => 9,
+  close: () => 0,
+  openat: () => -ENOENT,
+} as unknown as Sys;
 const ordinary = { ...able, getcap: () => [0, 0] } as unknown as Sys;
 const noOverlay = { ...able, fsopen: () => -ENODEV } as unknown as Sys;
 

@@ -9,7 +9,7 @@ import type { Sys } from '../sys/sys.ts';
 import { KERNEL_MAX_LOWERS } from './kernel-mount.ts';
 import { MountError } from './mount-error.ts';
 import type { FuseOptions, MountOptions } from './options.ts';
-import { kernelOverlayObstacle } from './privilege.ts';
+import { kernelOverlayObstacle, mayUseTrustedXattrs } from './privilege.ts';
 
 export type Backend = 'kernel' | 'fuse';
 
@@ -71,11 +71,12 @@ const notServed: [(options: MountOptions) => boolean, string][] = [
 ];
 
 /** Why the FUSE backend cannot do what was asked for. */
-function notForFuse(options: MountOptions): string | null {
+function notForFuse(sys: Sys, options: MountOptions): string | null {
   const config = resolveParams(options.overlay, {
     redirectDefault: 'on',
     aufsWhiteouts: options.fuse.whiteouts === 'aufs',
     readOnly: options.flags.readOnly ?? false,
+    userRedirect: !mayUseTrustedXattrs(sys),
   });
   // Conflicts are the same for both backends: checks.ts says them.
   if (isRefusal(config)) return config.errno === -EOPNOTSUPP ? config.message : null;
@@ -89,7 +90,7 @@ function notForFuse(options: MountOptions): string | null {
  */
 export function chooseBackend(sys: Sys, options: MountOptions, asked: 'auto' | Backend): Choice {
   const onlyFuse = notForKernel(options);
-  const onlyKernel = notForFuse(options);
+  const onlyKernel = notForFuse(sys, options);
   if (asked === 'fuse') {
     if (onlyKernel !== null) throw new MountError(-EINVAL, onlyKernel);
     return { backend: 'fuse', reason: 'it was asked for' };

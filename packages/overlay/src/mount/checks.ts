@@ -14,6 +14,7 @@ import { checkOverlap, checkSameMount, type LayerRoot, openMerged, openRoots } f
 import { MountError } from './mount-error.ts';
 import type { MountOptions } from './options.ts';
 import { absolutePath, show, workingDirectory } from './paths.ts';
+import { mayUseTrustedXattrs } from './privilege.ts';
 
 export interface CheckRules {
   backend: 'kernel' | 'fuse';
@@ -47,7 +48,7 @@ export function absoluteLayers(sys: Sys, options: MountOptions): MountOptions {
 /** @throws MountError for the first thing that stands in the way of mounting `options` at `merged`. */
 export function checkMount(sys: Sys, options: MountOptions, merged: ByteString, rules: CheckRules): void {
   const p = options.overlay;
-  const refusal = verifyParams(p);
+  const refusal = verifyParams(p, rules.backend === 'fuse' && !mayUseTrustedXattrs(sys));
   if (refusal !== null) throw new MountError(refusal.errno, refusal.message);
   sys.close(openMerged(sys, merged));
   const roots = openRoots(sys, p);

@@ -36,8 +36,6 @@ export interface HostReport {
   };
   fuse: {
     device: 'usable' | 'missing' | 'forbidden' | 'not loaded';
-    /** The setuid helper through which an ordinary user mounts. */
-    fusermount: string | null;
     /** Reads and writes may bypass the server: kernel 6.9 and CAP_SYS_ADMIN. */
     passthrough: boolean;
   };
@@ -80,7 +78,6 @@ export function probeHost(sys: Sys, directory: ByteString): HostReport {
     },
     fuse: {
       device: deviceState(fuseDevice(sys)),
-      fusermount: findProgram('fusermount3') ?? findProgram('fusermount') ?? null,
       passthrough: kernelAtLeast(release, 6, 9) && sysAdmin && initial,
     },
     userNamespaces,
@@ -151,11 +148,8 @@ function mountBackend(report: Facts): HostReport['mount'] {
   const why = `the kernel's overlay cannot be used: ${report.overlay.obstacle}`;
   const obstacle = fuseObstacle(report);
   if (obstacle !== null) return { backend: null, reason: `${why}; ${obstacle}` };
-  if (!report.user.sysAdmin && report.fuse.fusermount === null) {
-    return {
-      backend: null,
-      reason: `${why}; an ordinary user mounts through fusermount3, which is missing (package fuse3)`,
-    };
+  if (!report.user.sysAdmin) {
+    return { backend: null, reason: `${why}; an ordinary user mounts in a user namespace (unshare -Urm)` };
   }
   return { backend: 'fuse', reason: why };
 }

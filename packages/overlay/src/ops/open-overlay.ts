@@ -15,6 +15,8 @@ import { OverlayOps } from './overlay-ops.ts';
 export interface OpenOptions {
   /** `redirect_dir` when it was not said. */
   redirectDefault: RedirectMode;
+  /** Redirects in `user.overlay.redirect` count (see ConfigContext). */
+  userRedirect?: boolean;
   readOnly: boolean;
   /** Honour `.wh.NAME` and `.wh..wh..opq` in lowers. */
   aufsWhiteouts: boolean;

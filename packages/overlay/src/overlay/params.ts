@@ -60,14 +60,19 @@ export interface ConfigContext {
   readonly redirectDefault: RedirectMode;
   readonly aufsWhiteouts: boolean;
   readonly readOnly: boolean;
+  /** Redirects in `user.overlay.redirect` count: this process has no more rights than who may write them. */
+  readonly userRedirect?: boolean;
 }
 
 function refuse(message: string, errno = -EINVAL): Refusal {
   return { errno, message };
 }
 
-/** The conflicts of the kernel's ovl_fs_params_verify that do not need a look at any layer. */
-export function verifyParams(p: OverlayParams): Refusal | null {
+/**
+ * The conflicts of the kernel's ovl_fs_params_verify that do not need a look at any layer. With
+ * `userRedirect` (see ConfigContext) `userxattr` and redirects are none.
+ */
+export function verifyParams(p: OverlayParams, userRedirect = false): Refusal | null {
   if (p.upperdir !== undefined && p.workdir === undefined) return refuse('upperdir needs a workdir beside it');
   if (p.metacopy && p.redirectDir !== undefined && p.redirectDir !== 'on') {
     if (!(p.redirectDir === 'follow' && p.upperdir === undefined)) {
@@ -81,7 +86,7 @@ export function verifyParams(p: OverlayParams): Refusal | null {
   if (p.nfsExport && p.metacopy) return refuse('conflicting options: nfs_export=on,metacopy=on');
   if (p.nfsExport && p.index === false) return refuse('conflicting options: nfs_export=on,index=off');
   if (p.userxattr) {
-    if (p.redirectDir !== undefined && p.redirectDir !== 'nofollow' && p.redirectDir !== 'off') {
+    if (!userRedirect && p.redirectDir !== undefined && p.redirectDir !== 'nofollow' && p.redirectDir !== 'off') {
       return refuse(`conflicting options: userxattr,redirect_dir=${p.redirectDir}`);
     }
     if (p.metacopy) return refuse('conflicting options: userxattr,metacopy=on');
@@ -96,7 +101,7 @@ export function verifyParams(p: OverlayParams): Refusal | null {
 
 /** The engine's configuration, or why these options cannot be served by it. */
 export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Refusal {
-  const refusal = verifyParams(p);
+  const refusal = verifyParams(p, ctx.userRedirect);
   if (refusal) return refusal;
   const absent: [boolean, string][] = [
     [p.index === true, 'index=on'],
@@ -108,8 +113,8 @@ export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Re
   for (const [asked, name] of absent) {
     if (asked) return refuse(`${name} is served by the kernel's overlay only (backend=kernel)`, -EOPNOTSUPP);
   }
-  // userxattr cannot be trusted with redirects: whoever owns a lower could point them anywhere.
-  const redirect = p.userxattr ? 'nofollow' : (p.redirectDir ?? ctx.redirectDefault);
+  // A server with more rights than the owner of a lower would follow him anywhere.
+  const redirect = p.userxattr && !ctx.userRedirect ? 'nofollow' : (p.redirectDir ?? ctx.redirectDefault);
   return {
     redirectOn: redirect === 'on' && p.upperdir !== undefined,
     redirectFollow: redirect !== 'nofollow',
