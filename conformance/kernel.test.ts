@@ -7,7 +7,7 @@ import { kernel } from './targets/kernel.ts';
 
 const sys = openSys();
 const base = openBaseDir(sys);
-afterAll(() => base.close());
+afterAll(() => base.close(), 60_000);
 
 const reason = kernel.unavailable(base);
 if (reason === null) {

@@ -6,6 +6,6 @@ import { describePlain } from './posix-suite.ts';
 
 const sys = openSys();
 const base = openBaseDir(sys);
-afterAll(() => base.close());
+afterAll(() => base.close(), 60_000);
 
 describe('plain', () => describePlain(sys, base, base.make('plain')));

@@ -99,7 +99,7 @@ export function describePosix(
     }
     stage.mount();
   });
-  afterAll(() => stage.close());
+  afterAll(() => stage.close(), 60_000);
   for (const position of positions) {
     describe(position, () => {
       for (const [name, test] of cases.filter(([, test]) => plays(test, position))) {

@@ -1,13 +1,34 @@
 /** Every POSIX case by its name; a name that two topics share is a mistake and throws. */
 import type { Case, Cases } from '../target.ts';
+import { aclCases } from './acl.ts';
+import { attributeCases } from './attributes.ts';
 import { dataCases } from './data.ts';
 import { nameCases } from './names.ts';
 import { oddNameCases } from './odd-names.ts';
 import { openCases } from './open.ts';
+import { permissionCases } from './permissions.ts';
+import { privilegeCases } from './privileges.ts';
 import { readdirCases } from './readdir.ts';
 import { renameCases } from './rename.ts';
+import { specialCases } from './special.ts';
+import { tmpfileCases } from './tmpfile.ts';
+import { xattrCases } from './xattr.ts';
 
-const topics: readonly Cases[] = [openCases, nameCases, renameCases, oddNameCases, dataCases, readdirCases];
+const topics: readonly Cases[] = [
+  aclCases,
+  attributeCases,
+  dataCases,
+  nameCases,
+  oddNameCases,
+  openCases,
+  permissionCases,
+  privilegeCases,
+  readdirCases,
+  renameCases,
+  specialCases,
+  tmpfileCases,
+  xattrCases,
+];
 
 function gather(): Cases {
   const all: Record<string, Case> = {};

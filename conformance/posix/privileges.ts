@@ -1,0 +1,144 @@
+/** Set-user-ID, set-group-ID and file capabilities: who and what takes them away. */
+import * as c from 'stratafs/internal/sys/constants';
+import * as e from 'stratafs/internal/sys/errno';
+import { lstat, open, readFile, writeAll } from '../calls.ts';
+import { bytesAre, equal, fails, modeIs, ok } from '../expect.ts';
+import type { Case, Cases, Scene, Who } from '../target.ts';
+import { dir, file } from '../tree.ts';
+
+/** vfs_cap_data revision 2: cap_net_bind_service=ep. */
+const capability: Buffer = Buffer.from('0100000200040000000000000000000000000000', 'hex');
+
+const owner: Who = { uid: 1000, gid: 1000 };
+const member: Who = { uid: 3000, gid: 1000 };
+const stranger: Who = { uid: 3000, gid: 3000 };
+
+const changes: Readonly<Record<string, (t: Scene) => void>> = {
+  write: (t) => writeAll(t, open(t, 'f', c.O_WRONLY), 'x'),
+  pwrite: (t) => equal(t.pwrite(open(t, 'f', c.O_WRONLY), 'x', 3), 1),
+  append: (t) => writeAll(t, open(t, 'f', c.O_WRONLY | c.O_APPEND), 'x'),
+  truncate: (t) => ok(t.truncate('f', 3)),
+  'truncate to more': (t) => ok(t.truncate('f', 3000)),
+  ftruncate: (t) => ok(t.ftruncate(open(t, 'f', c.O_WRONLY), 3)),
+  O_TRUNC: (t) => open(t, 'f', c.O_WRONLY | c.O_TRUNC),
+  fallocate: (t) => ok(t.fallocate(open(t, 'f', c.O_WRONLY), 0, 0, 3000)),
+  'punching a hole': (t) =>
+    ok(t.fallocate(open(t, 'f', c.O_WRONLY), c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, 0, 3)),
+  copy_file_range: (t) => equal(t.copyFileRange(open(t, 'from', c.O_RDONLY), 0, open(t, 'f', c.O_WRONLY), 0, 4), 4),
+};
+
+function clearing(): Cases {
+  const cases: Record<string, Case> = {};
+  for (const [label, change] of Object.entries(changes)) {
+    for (const [by, who] of [
+      ['the owner', owner],
+      ['a member of the group', member],
+      ['a stranger', stranger],
+    ] as const) {
+      cases[`${label} by ${by} takes set-user-ID and set-group-ID away`] = {
+        needs: ['root'],
+        tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o6777 }), from: file('from') },
+        run(t) {
+          t.as(who, () => change(t));
+          modeIs(lstat(t, 'f').mode, 0o777);
+          equal([lstat(t, 'f').uid, lstat(t, 'f').gid], [1000, 1000]);
+        },
+      };
+    }
+    cases[`${label} by root leaves set-user-ID and set-group-ID`] = {
+      needs: ['root'],
+      tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o6777 }), from: file('from') },
+      run(t) {
+        change(t);
+        modeIs(lstat(t, 'f').mode, 0o6777);
+      },
+    };
+    cases[`${label} takes file capabilities away`] = {
+      needs: ['root'],
+      tree: {
+        f: file('content', { mode: 0o755, xattrs: { 'security.capability': capability, 'user.a': 'v' } }),
+        from: file('from'),
+      },
+      run(t) {
+        bytesAre(t.getxattr('f', 'security.capability'), capability);
+        change(t);
+        fails(e.ENODATA, t.getxattr('f', 'security.capability'));
+        bytesAre(t.getxattr('f', 'user.a'), 'v');
+      },
+    };
+  }
+  return cases;
+}
+
+export const privilegeCases: Cases = {
+  ...clearing(),
+  'set-group-ID without group execution is not a privilege and stays': {
+    needs: ['root'],
+    tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o2767 & ~0o010 }) },
+    run(t) {
+      t.as(owner, () => writeAll(t, open(t, 'f', c.O_WRONLY), 'x'));
+      modeIs(lstat(t, 'f').mode, 0o2767 & ~0o010);
+    },
+  },
+  'chown takes set-user-ID, set-group-ID and capabilities away, by root too': {
+    needs: ['root'],
+    tree: {
+      f: file('content', { mode: 0o6755, xattrs: { 'security.capability': capability } }),
+      g: file('content', { mode: 0o6745 }),
+      d: dir({}, { mode: 0o6755 }),
+    },
+    run(t) {
+      for (const path of ['f', 'g', 'd']) {
+        ok(t.chown(path, 1000, 1000));
+      }
+      modeIs(lstat(t, 'f').mode, 0o755);
+      modeIs(lstat(t, 'd').mode, 0o6755);
+      modeIs(lstat(t, 'g').mode & 0o4777, 0o745);
+      fails(e.ENODATA, t.getxattr('f', 'security.capability'));
+    },
+  },
+  'chown by the owner to a group of theirs takes set-user-ID away': {
+    needs: ['root'],
+    tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o6755 }) },
+    run(t) {
+      t.as({ uid: 1000, gid: 1000, groups: [2000] }, () => ok(t.chown('f', -1, 2000)));
+      modeIs(lstat(t, 'f').mode, 0o755);
+      equal(lstat(t, 'f').gid, 2000);
+    },
+  },
+  'chmod, utimens, rename, link and reading leave all privileges': {
+    needs: ['root'],
+    tree: { f: file('content', { mode: 0o6755, xattrs: { 'security.capability': capability } }) },
+    run(t) {
+      ok(t.utimens('f', [1, 1], [1, 1]));
+      ok(t.rename('f', 'moved'));
+      ok(t.link('moved', 'new'));
+      bytesAre(readFile(t, 'new'), 'content');
+      ok(t.setxattr('new', 'user.a', 'v'));
+      modeIs(lstat(t, 'new').mode, 0o6755);
+      bytesAre(t.getxattr('moved', 'security.capability'), capability);
+      ok(t.chmod('new', 0o4711));
+      bytesAre(t.getxattr('moved', 'security.capability'), capability);
+    },
+  },
+  'opening for writing takes nothing away yet': {
+    needs: ['root'],
+    tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o6777 }) },
+    run(t) {
+      t.as(stranger, () => open(t, 'f', c.O_RDWR));
+      modeIs(lstat(t, 'f').mode, 0o6777);
+    },
+  },
+  'a set-user-ID file is made as asked': {
+    needs: ['root'],
+    dir: { mode: 0o777 },
+    run(t) {
+      t.as(owner, () => {
+        const fd = open(t, 'new', c.O_CREAT | c.O_RDWR, 0o4711);
+        modeIs(lstat(t, 'new').mode, 0o4711);
+        writeAll(t, fd, 'x');
+      });
+      modeIs(lstat(t, 'new').mode, 0o711);
+    },
+  },
+};
