@@ -127,6 +127,6 @@ export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Re
   };
 }
 
-export function isRefusal(value: Config | Refusal): value is Refusal {
+export function isRefusal(value: object): value is Refusal {
   return 'errno' in value;
 }

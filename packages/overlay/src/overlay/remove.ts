@@ -38,7 +38,10 @@ export function unlink(sb: Super, parent: Inode, name: ByteString): number {
   } else {
     err = whiteoutNew(sb, dir, name);
   }
-  if (err < 0) return err;
+  if (err < 0) {
+    letGo(inode);
+    return err;
+  }
   gone(sb, inode, parent, name);
   return 0;
 }
@@ -65,7 +68,10 @@ export function rmdir(sb: Super, parent: Inode, name: ByteString): number {
   } else {
     err = whiteoutNew(sb, dir, name);
   }
-  if (err < 0) return err;
+  if (err < 0) {
+    letGo(inode);
+    return err;
+  }
   gone(sb, inode, parent, name);
   return 0;
 }
@@ -85,6 +91,11 @@ export function keepAlive(inode: Inode, parent: Inode, name: ByteString): number
   if (!upper || upper.pinned || (inode.nlookup === 0 && inode.holds === 0)) return 0;
   if (inode.parent !== parent || inode.name !== name || inode.aliases?.length) return 0;
   return upper.layer.pin(upper);
+}
+
+/** The name did not go after all: the descriptor of `keepAlive` is not needed. */
+export function letGo(inode: Inode): void {
+  if (inode.upper?.pinned && inode.parent !== null) inode.upper.layer.release(inode.upper);
 }
 
 /** The tables after the name has gone. */

@@ -16,7 +16,7 @@ import { copyUp, copyXattrs } from './copy-up.ts';
 import { attach, detach, type Inode, move } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { mergedIsEmpty } from './readdir.ts';
-import { gone, keepAlive, lowerPositive } from './remove.ts';
+import { gone, keepAlive, letGo, lowerPositive } from './remove.ts';
 import type { Super } from './super.ts';
 import { dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup, isWhiteout } from './whiteout.ts';
@@ -89,7 +89,8 @@ function judge(
   if (exchange || !target) return 1;
   if (source.isDir && !target.isDir) return -ENOTDIR;
   if (!source.isDir && target.isDir) return -EISDIR;
-  if (target.isDir) {
+  // A pure upper directory that is not empty is refused by renameat2 itself, without a listing here.
+  if (target.isDir && target.isMergeOrLower) {
     const empty = mergedIsEmpty(sb, target);
     if (typeof empty === 'number') return empty;
     if (!empty) return -ENOTEMPTY;
@@ -185,15 +186,26 @@ function replace(
   const cleanupWhiteout = flags === RENAME_EXCHANGE && !leavesWhiteout;
 
   if (target?.upper) {
-    let err = keepAlive(target, newParent, newName);
-    if (err < 0) return err;
-    if (target.isDir) {
-      err = clearEmpty(sb, newParent, newName, target);
-      if (err < 0) return err;
+    const kept = keepAlive(target, newParent, newName);
+    if (kept < 0) return kept;
+    if (target.isDir && target.isMerge) {
+      const cleared = clearEmpty(sb, newParent, newName, target);
+      if (cleared < 0) {
+        letGo(target);
+        return cleared;
+      }
     }
   }
-  const err = layer.rename(oldDir, oldName, newDir, newName, flags);
-  if (err < 0) return err;
+  let err = layer.rename(oldDir, oldName, newDir, newName, flags);
+  if (err === -ENOTEMPTY && target && mergedIsEmpty(sb, target) === true) {
+    // A pure upper directory with whiteouts from another life.
+    err = clearEmpty(sb, newParent, newName, target);
+    if (err >= 0) err = layer.rename(oldDir, oldName, newDir, newName, flags);
+  }
+  if (err < 0) {
+    if (target) letGo(target);
+    return err;
+  }
   if (cleanupWhiteout) layer.unlink(oldDir, oldName);
   if (target) gone(sb, target, newParent, newName);
   move(source, oldParent, oldName, newParent, newName);
