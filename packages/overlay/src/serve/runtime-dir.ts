@@ -1,0 +1,57 @@
+/**
+ * Where the records of live mounts lie: /run/strata/mounts for root, else
+ * $XDG_RUNTIME_DIR/strata/mounts, else a directory of the user's own below the temporary
+ * directory. A record tells commands which process to talk to, so a directory counts only when
+ * nobody else could have written to it.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+function uid(): number {
+  return process.geteuid?.() ?? -1;
+}
+
+/** The places in order of preference, existing or not. */
+function candidates(): string[] {
+  const places: string[] = [];
+  if (uid() === 0) places.push('/run/strata/mounts');
+  const xdg = process.env.XDG_RUNTIME_DIR;
+  if (xdg?.startsWith('/')) places.push(path.join(xdg, 'strata', 'mounts'));
+  places.push(path.join(os.tmpdir(), `strata-${uid()}`, 'mounts'));
+  return places;
+}
+
+/** A directory of this user that nobody else may write to, and its parent the same. */
+function isOwn(dir: string): boolean {
+  for (const place of [dir, path.dirname(dir)]) {
+    const stat = fs.lstatSync(place, { throwIfNoEntry: false });
+    if (!stat?.isDirectory() || stat.uid !== uid() || (stat.mode & 0o022) !== 0) return false;
+  }
+  return true;
+}
+
+/** Every trustworthy directory with records. */
+export function runtimeDirs(): string[] {
+  return candidates().filter(isOwn);
+}
+
+/**
+ * The directory for new records, made where it is missing.
+ * @throws Error when no place can be made or trusted.
+ */
+export function makeRuntimeDir(): string {
+  const reasons: string[] = [];
+  for (const dir of candidates()) {
+    try {
+      fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      // In a user namespace root is not the owner of /run.
+      reasons.push(`${dir}: ${(error as NodeJS.ErrnoException).code}`);
+      continue;
+    }
+    if (isOwn(dir)) return dir;
+    reasons.push(`${dir}: somebody else may write to it`);
+  }
+  throw new Error(`there is no place for the record of a mount (${reasons.join('; ')})`);
+}

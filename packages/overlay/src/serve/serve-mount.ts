@@ -1,0 +1,203 @@
+/**
+ * `serveMount`: a FUSE mount from its beginning to its end, on the thread that serves it. Puts the
+ * rooms together: locks, checks, engine, device, mount, session. At the end everything goes in the
+ * opposite order, and the locks on upper and workdir last, so that whoever gets them finds a
+ * finished upper.
+ */
+import { randomBytes } from 'node:crypto';
+import { Connection } from '../fuse/connection.ts';
+import { Notify } from '../fuse/notify.ts';
+import { BackingFiles, backingDevice } from '../fuse/passthrough.ts';
+import { blockingPolicy, Session, type SessionEnd } from '../fuse/session.ts';
+import { checkMount } from '../mount/checks.ts';
+import {
+  detachMount,
+  type FuseMount,
+  mountFuse,
+  openFuseDevice,
+  raiseReadAhead,
+  removeDeadMount,
+} from '../mount/fuse-mount.ts';
+import { openMerged } from '../mount/layer-roots.ts';
+import { MountError } from '../mount/mount-error.ts';
+import type { MountOptions } from '../mount/options.ts';
+import { mayUseTrustedXattrs } from '../mount/privilege.ts';
+import { openOverlay } from '../ops/open-overlay.ts';
+import type { Ops } from '../ops/ops.ts';
+import { OverlayOps } from '../ops/overlay-ops.ts';
+import { EINTR, EPROTO } from '../sys/errno.ts';
+import type { Sys } from '../sys/sys.ts';
+import { callerKilled } from './caller-killed.ts';
+import type { ServeConfig } from './config.ts';
+import { type Control, isCancelled, isDetached, stopServing } from './control.ts';
+import { type MountRecord, removeRecord, startTime, writeRecord } from './state.ts';
+import { takeUpper, type UpperLocks } from './upper-locks.ts';
+
+/** Nothing changes but through this server, so what it said holds. A day, in seconds. */
+const TIMEOUT_DEFAULT = 86_400;
+
+export interface ServeEvents {
+  /** The mount is live. */
+  ready(mount: FuseMount): void;
+  /** No request is served any more; what follows is finishing. */
+  ending(end: SessionEnd): void;
+  /** One line for people, without its newline. */
+  log(line: string): void;
+}
+
+/**
+ * Mounts and serves until the mount is gone or `control` says stop.
+ * @throws MountError when it could not be mounted; then nothing is left behind.
+ */
+export function serveMount(sys: Sys, config: ServeConfig, control: Control, events: ServeEvents): SessionEnd {
+  // Modes come with the requests, and their callers' umasks too.
+  sys.umask(0);
+  removeDeadMount(sys, config.merged);
+  const options = forThisNamespace(sys, config.options);
+  const locks = takeUpper(sys, options, () => isCancelled(control));
+  try {
+    checkMount(sys, options, config.merged, { backend: 'fuse' });
+    return serveLocked({ sys, config: { ...config, options }, control, events, locks });
+  } finally {
+    locks.release();
+  }
+}
+
+/** Without the right to `trusted.*` the marks are `user.overlay.*`, as with the kernel's `userxattr`. */
+function forThisNamespace(sys: Sys, options: MountOptions): MountOptions {
+  if (options.overlay.userxattr !== undefined || mayUseTrustedXattrs(sys)) return options;
+  return { ...options, overlay: { ...options.overlay, userxattr: true } };
+}
+
+interface Server {
+  sys: Sys;
+  config: ServeConfig;
+  control: Control;
+  events: ServeEvents;
+  locks: UpperLocks;
+}
+
+function serveLocked(server: Server): SessionEnd {
+  const { sys } = server;
+  // Whose request is being served: long work asks whether it is still wanted.
+  let connection: Connection | null = null;
+  const ops = openOps(server, () => connection?.caller.pid ?? 0);
+  try {
+    const deviceFd = openFuseDevice(sys);
+    try {
+      connection = connect(server, ops, deviceFd);
+      return mountAndServe(server, connection, deviceFd);
+    } finally {
+      // Whoever still waits for an answer gets an error now and not after the engine has finished.
+      sys.close(deviceFd);
+    }
+  } finally {
+    ops.destroy();
+  }
+}
+
+function openOps(server: Server, servedPid: () => number): Ops {
+  const { sys, control, events } = server;
+  const { overlay, flags, fuse } = server.config.options;
+  const killed = callerKilled(sys, servedPid);
+  const ops = openOverlay(sys, overlay, {
+    redirectDefault: 'on',
+    readOnly: flags.readOnly ?? false,
+    aufsWhiteouts: fuse.whiteouts === 'aufs',
+    log: (line) => events.log(line),
+    cancelled: () => isCancelled(control) || killed(),
+    random: (length) => randomBytes(length),
+  });
+  if (ops instanceof OverlayOps) return ops;
+  throw new MountError(ops.errno, ops.message);
+}
+
+function connect(server: Server, ops: Ops, deviceFd: number): Connection {
+  const { sys, events } = server;
+  const timeout = server.config.options.fuse.timeout ?? TIMEOUT_DEFAULT;
+  const log = (line: string): void => events.log(line);
+  return new Connection(
+    ops,
+    {
+      readdirplus: 'always',
+      posixAcl: true,
+      exportSupport: false,
+      // Backing files are registered by CAP_SYS_ADMIN of the initial namespace only, as `trusted.*` is written.
+      passthrough: mayUseTrustedXattrs(sys),
+      entryTimeout: timeout,
+      negativeTimeout: timeout,
+      attrTimeout: timeout,
+    },
+    new BackingFiles(backingDevice(sys, deviceFd), log),
+    new Notify((message, length) => sys.write(deviceFd, message, 0, length)),
+    log,
+  );
+}
+
+function mountAndServe(server: Server, connection: Connection, deviceFd: number): SessionEnd {
+  const { sys, config, control, events } = server;
+  const { options } = config;
+  const point = openMerged(sys, config.merged);
+  let mount: FuseMount;
+  try {
+    mount = mountFuse(sys, deviceFd, point, options.fuse.fsname ?? config.source, options.flags);
+  } finally {
+    sys.close(point);
+  }
+  let live = false;
+  const session = new Session({
+    sys,
+    connection,
+    deviceFd,
+    wakeFd: control.wakeFd,
+    stop: control.words,
+    policy: blockingPolicy,
+    trace: config.debug ? (line) => events.log(line) : null,
+    onInit(agreed) {
+      if (!agreed) {
+        stopServing(sys, control);
+        return;
+      }
+      live = true;
+      raiseReadAhead(sys, mount.device);
+      record(server, mount);
+      events.ready(mount);
+    },
+  });
+  let end: SessionEnd = 'failed';
+  try {
+    end = session.run();
+  } finally {
+    events.ending(end);
+    removeRecord(mount.device, process.pid);
+    // A mount that is gone may have left its device number to another.
+    if (end !== 'unmounted' && !isDetached(control)) detachMount(sys, mount.device);
+  }
+  if (live) return end;
+  if (connection.agreed === null && end === 'stopped' && !isCancelled(control)) {
+    throw new MountError(-EPROTO, "this kernel's FUSE is too old: Linux 5.4 or later is needed");
+  }
+  throw new MountError(-EINTR, 'the mount was ended before it was live');
+}
+
+/** A mount without a record works, but no command finds its server. */
+function record(server: Server, mount: FuseMount): void {
+  const { config, events, locks } = server;
+  const written: MountRecord = {
+    version: 1,
+    backend: 'fuse',
+    pid: process.pid,
+    startTime: startTime('self') ?? 0,
+    device: mount.device,
+    mountPoint: mount.mountPoint,
+    source: config.source,
+    options: config.options,
+    upper: locks.upper,
+    work: locks.work,
+  };
+  try {
+    writeRecord(written);
+  } catch (error) {
+    events.log((error as Error).message);
+  }
+}
