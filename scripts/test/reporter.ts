@@ -59,6 +59,11 @@ export class SummaryReporter implements Reporter {
   }
 }
 
+/** skipIf and skip take no note, so their tests are called `… (skipped: not root)`. */
+function reasonInName(fullName: string): string | undefined {
+  return /\(skipped: ([^)]+)\)/.exec(fullName)?.[1];
+}
+
 function afterFailedHook(test: TestCase): boolean {
   for (let at: TestSuite | TestModule = test.parent; ; at = at.parent) {
     if (hasFailedHook(at)) return true;
@@ -72,7 +77,8 @@ function describeSkip(test: TestCase, module: TestModule, allowed: readonly Allo
   const skip = {
     file: module.relativeModuleId,
     name: test.fullName,
-    reason: note ?? (afterFailedHook(test) ? 'a hook before it failed' : 'no reason given'),
+    reason:
+      note ?? reasonInName(test.fullName) ?? (afterFailedHook(test) ? 'a hook before it failed' : 'no reason given'),
   };
   return { ...skip, allowed: allowed === null || isAllowed(`${skip.file} > ${skip.name}: ${skip.reason}`, allowed) };
 }
