@@ -102,6 +102,7 @@ function openOps(server: Server, servedPid: () => number): Ops {
   const killed = callerKilled(sys, servedPid);
   const ops = openOverlay(sys, overlay, {
     redirectDefault: 'on',
+    userRedirect: !mayUseTrustedXattrs(sys),
     readOnly: flags.readOnly ?? false,
     aufsWhiteouts: fuse.whiteouts === 'aufs',
     log: (line) => events.log(line),
