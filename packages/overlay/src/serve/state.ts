@@ -39,7 +39,7 @@ export function inodeKey(st: Stat): InodeKey {
   return `${st.dev}:${st.ino}`;
 }
 
-/** Field 22 of /proc/PID/stat, or null when there is no such process. */
+/** Field 22 of /proc/PID/stat, or null when there is no such process or only its exit status is left (a zombie). */
 export function startTime(pid: number | 'self'): number | null {
   let stat: string;
   try {
@@ -49,7 +49,7 @@ export function startTime(pid: number | 'self'): number | null {
   }
   // The name of the process is in parentheses and may hold anything, parentheses too.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return Number(fields[19]);
+  return fields[0] === 'Z' ? null : Number(fields[19]);
 }
 
 function fileName(device: string): string {
