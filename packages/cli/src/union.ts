@@ -1,0 +1,60 @@
+/**
+ * Making a mount: the options settled for this process, the backend chosen, everything checked,
+ * then one of the two backends. Used by `strata mount`, `strata-overlay` and `strata run`.
+ */
+import { type Backend, type Choice, chooseBackend } from 'stratafs/internal/mount/backend';
+import { absoluteLayers, checkMount } from 'stratafs/internal/mount/checks';
+import { removeDeadMount } from 'stratafs/internal/mount/fuse-mount';
+import { mountKernel } from 'stratafs/internal/mount/kernel-mount';
+import type { MountOptions } from 'stratafs/internal/mount/options';
+import { mayUseTrustedXattrs } from 'stratafs/internal/mount/privilege';
+import { serveConfig } from 'stratafs/internal/serve/config';
+import { runServer } from 'stratafs/internal/serve/run-server';
+import { spawnServer } from 'stratafs/internal/serve/spawn';
+import { usedByServer } from 'stratafs/internal/serve/state';
+import { takeUpper } from 'stratafs/internal/serve/upper-locks';
+import type { ByteString } from 'stratafs/internal/sys/bytes';
+import type { Sys } from 'stratafs/internal/sys/sys';
+
+export interface UnionRequest {
+  options: MountOptions;
+  backend: 'auto' | Backend;
+  /** What the mount table shows. */
+  source: ByteString;
+  merged: ByteString;
+  /** Serve in this process; nothing to the kernel's overlay. */
+  foreground: boolean;
+  /** Trace every request on stderr. */
+  debug: boolean;
+}
+
+/**
+ * Mounts. Returns when the mount is live, or, in the foreground, when it has ended.
+ * @throws MountError; then nothing is left behind.
+ */
+export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Choice> {
+  const options = absoluteLayers(sys, withUsableXattrs(sys, request.options));
+  const choice = chooseBackend(sys, options, request.backend);
+  if (choice.backend === 'kernel') {
+    removeDeadMount(sys, request.merged);
+    // Held while it is mounted, so that no server begins with the same upper in between.
+    const locks = takeUpper(sys, options, () => false);
+    try {
+      checkMount(sys, options, request.merged, { backend: 'kernel', usedByServer });
+      mountKernel(sys, options, request.source, request.merged);
+    } finally {
+      locks.release();
+    }
+  } else {
+    const { source, merged, debug } = request;
+    const config = serveConfig(sys, { options, source, merged, debug });
+    await (request.foreground ? runServer(sys, config, () => {}) : spawnServer(config));
+  }
+  return choice;
+}
+
+/** Where `trusted.*` is out of reach the overlay's notes go to `user.overlay.*`. */
+export function withUsableXattrs(sys: Sys, options: MountOptions): MountOptions {
+  if (options.overlay.userxattr !== undefined || mayUseTrustedXattrs(sys)) return options;
+  return { ...options, overlay: { ...options.overlay, userxattr: true } };
+}
