@@ -6,7 +6,7 @@
 import { getattr, mapAttr, setattr } from '../overlay/attr.ts';
 import * as creating from '../overlay/create.ts';
 import * as files from '../overlay/file.ts';
-import type { Inode, ListedEntry } from '../overlay/inode.ts';
+import { type DirInode, type Inode, isDir, type ListedEntry } from '../overlay/inode.ts';
 import { lookup } from '../overlay/lookup.ts';
 import { entryIno, list } from '../overlay/readdir.ts';
 import { rmdir, unlink } from '../overlay/remove.ts';
@@ -14,7 +14,7 @@ import { rename } from '../overlay/rename.ts';
 import type { Super } from '../overlay/super.ts';
 import * as xattrs from '../overlay/xattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { DT_DIR, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
+import { DT_DIR, O_ACCMODE, O_RDONLY, S_IFLNK, S_IFREG } from '../sys/constants.ts';
 import { EBADF, EINVAL, ELOOP, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
@@ -23,7 +23,7 @@ import { type Caller, type DirSink, EntryOut, type OpenOut, type Ops, type SetAt
 
 /** An open directory: its listing as it was when it was last read from the start. */
 interface OpenDir {
-  inode: Inode;
+  inode: DirInode;
   entries: ListedEntry[] | null;
 }
 
@@ -82,7 +82,7 @@ export class OverlayOps implements Ops {
     return this.made(parent, out, (dir) => creating.symlink(this.sb, caller, dir, name, target, out.attr));
   }
 
-  private made(parent: number, out: EntryOut, make: (dir: Inode) => Inode | number): number {
+  private made(parent: number, out: EntryOut, make: (dir: DirInode) => Inode | number): number {
     const dir = this.dir(parent);
     if (typeof dir === 'number') return dir;
     const inode = make(dir);
@@ -113,13 +113,13 @@ export class OverlayOps implements Ops {
   }
 
   /** Runs `change`; an inode that it looked up and that nobody refers to does not stay behind. */
-  private named(parent: number, name: ByteString, change: (dir: Inode) => number): number {
+  private named(parent: number, name: ByteString, change: (dir: DirInode) => number): number {
     const dir = this.dir(parent);
     if (typeof dir === 'number') return dir;
-    const before = dir.children!.get(name);
+    const before = dir.children.get(name);
     const result = change(dir);
     if (before) this.nodes.prune(before);
-    const after = dir.children!.get(name);
+    const after = dir.children.get(name);
     if (after && after !== before) this.nodes.prune(after);
     return result;
   }
@@ -384,9 +384,9 @@ export class OverlayOps implements Ops {
     this.sb.destroy();
   }
 
-  private dir(nodeid: number): Inode | number {
+  private dir(nodeid: number): DirInode | number {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
-    return inode.type === S_IFDIR ? inode : -ENOTDIR;
+    return isDir(inode) ? inode : -ENOTDIR;
   }
 }

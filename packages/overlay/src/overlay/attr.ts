@@ -6,7 +6,7 @@ import { O_WRONLY, S_IFREG, S_ISGID, S_ISUID, S_IXGRP, UTIME_NOW, UTIME_OMIT } f
 import { EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
-import type { Inode } from './inode.ts';
+import { type Inode, isDir } from './inode.ts';
 import {
   ATTR_ATIME,
   ATTR_ATIME_NOW,
@@ -28,7 +28,7 @@ export function mapAttr(inode: Inode, st: Stat): void {
   // The lower keeps its name under the whiteout; the merged object has none.
   if (inode.unlinked && !inode.upper) st.nlink = 0;
   inode.nlink = st.nlink;
-  if (inode.isDir) {
+  if (isDir(inode)) {
     inode.mode = st.mode;
     inode.gid = st.gid;
     // Nobody can know how many subdirectories a merged directory has without listing it; 1 tells find(1) not to count.

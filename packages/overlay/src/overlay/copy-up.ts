@@ -13,7 +13,7 @@ import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG } from '.
 import { EEXIST, EIO, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyData } from './copy-data.ts';
-import type { Inode } from './inode.ts';
+import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 import { originValue, setImpure } from './util.ts';
 import { cleanup } from './whiteout.ts';
@@ -27,7 +27,7 @@ import { isAcl } from './xattrs.ts';
 export function copyUp(sb: Super, inode: Inode, maxData: number = Number.POSITIVE_INFINITY): number {
   if (inode.upper) return 0;
   if (sb.config.readOnly) return -EROFS;
-  if (inode.unlinked || inode.parent === null) return inode.isDir ? -ESTALE : copyUpUnlinked(sb, inode, maxData);
+  if (inode.unlinked || inode.parent === null) return isDir(inode) ? -ESTALE : copyUpUnlinked(sb, inode, maxData);
   const missing: Inode[] = [];
   for (let at: Inode = inode; !at.upper; at = at.parent) {
     missing.push(at);
@@ -68,7 +68,7 @@ function adopt(sb: Super, inode: Inode, upper: Dentry, lowerSt: Stat): void {
   inode.upper = upper;
   const st = sb.scratch;
   if (upper.layer.stat(upper, st) >= 0) inode.upperIno = st.ino;
-  if (inode.isDir) {
+  if (isDir(inode)) {
     inode.hasOrigin = true;
     inode.impure = false;
     return;
@@ -170,7 +170,7 @@ function dress(sb: Super, inode: Inode, lower: Dentry, st: Stat, made: Dentry): 
   if (keepsOrigin(st)) {
     err = upper.setxattr(made, sb.names.origin, originValue(sb, lower), 0);
     // user.* attributes exist on files and directories only; the kernel does without the origin there too.
-    if (err < 0 && !(err === -EPERM && !inode.isDir)) return err;
+    if (err < 0 && !(err === -EPERM && !isDir(inode))) return err;
   }
   if (st.type !== S_IFLNK) {
     err = upper.chmod(made, st.mode & 0o7777);

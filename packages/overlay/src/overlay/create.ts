@@ -25,7 +25,7 @@ import { Stat } from '../sys/stat.ts';
 import { inheritAcl } from './acl.ts';
 import { mapAttr } from './attr.ts';
 import { copyUp } from './copy-up.ts';
-import { attach, Inode } from './inode.ts';
+import { attach, DirInode, Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 import { allowsOfflineChanges, dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup, isWhiteout } from './whiteout.ts';
@@ -56,7 +56,7 @@ interface Heir extends Recipe {
 export function mkdir(
   sb: Super,
   who: Creator,
-  parent: Inode,
+  parent: DirInode,
   name: ByteString,
   mode: number,
   out: Stat,
@@ -68,7 +68,7 @@ export function mkdir(
 export function mknod(
   sb: Super,
   who: Creator,
-  parent: Inode,
+  parent: DirInode,
   name: ByteString,
   mode: number,
   rdev: number,
@@ -81,7 +81,7 @@ export function mknod(
 export function symlink(
   sb: Super,
   who: Creator,
-  parent: Inode,
+  parent: DirInode,
   name: ByteString,
   target: ByteString,
   out: Stat,
@@ -89,7 +89,7 @@ export function symlink(
   return make(sb, who, parent, name, { mode: S_IFLNK | 0o777, rdev: 0, target }, out);
 }
 
-function make(sb: Super, who: Creator, parent: Inode, name: ByteString, recipe: Recipe, out: Stat): Inode | number {
+function make(sb: Super, who: Creator, parent: DirInode, name: ByteString, recipe: Recipe, out: Stat): Inode | number {
   let err = ready(sb, parent, name);
   if (err < 0) return err;
   const heir = inherit(sb, who, parent, recipe);
@@ -111,16 +111,16 @@ function make(sb: Super, who: Creator, parent: Inode, name: ByteString, recipe: 
 }
 
 /** The checks and the copy-up that stand before every creation. */
-function ready(sb: Super, parent: Inode, name: ByteString): number {
+function ready(sb: Super, parent: DirInode, name: ByteString): number {
   if (sb.config.readOnly) return -EROFS;
   if (name.length > sb.nameMax) return -ENAMETOOLONG;
   if (parent.unlinked) return -ENOENT;
-  if (parent.children!.has(name)) return -EEXIST;
+  if (parent.children.has(name)) return -EEXIST;
   return copyUp(sb, parent);
 }
 
 /** What stands under the name in the upper: 0 nothing, 1 a whiteout, else -EEXIST. */
-function standing(parent: Inode, name: ByteString): number {
+function standing(parent: DirInode, name: ByteString): number {
   const st = new Stat();
   const dir = parent.upper!;
   const err = dir.layer.lookup(dir, name, st);
@@ -130,7 +130,7 @@ function standing(parent: Inode, name: ByteString): number {
 }
 
 /** inode_init_owner, umask and default ACL, as the directory that it will appear in has them. */
-function inherit(sb: Super, who: Creator, parent: Inode, recipe: Recipe): Heir | number {
+function inherit(sb: Super, who: Creator, parent: DirInode, recipe: Recipe): Heir | number {
   if (parent.mode === 0) {
     const st = sb.scratch;
     const err = parent.real.layer.stat(parent.real, st);
@@ -148,7 +148,7 @@ function inherit(sb: Super, who: Creator, parent: Inode, recipe: Recipe): Heir |
 }
 
 /** The directory's default ACL, asked once. */
-export function defaultAclOf(dir: Inode): Buffer | null {
+export function defaultAclOf(dir: DirInode): Buffer | null {
   if (dir.defaultAcl === undefined) {
     const value = dir.real.layer.getxattr(dir.real, POSIX_ACL_DEFAULT);
     dir.defaultAcl = typeof value === 'number' ? null : value;
@@ -157,7 +157,7 @@ export function defaultAclOf(dir: Inode): Buffer | null {
 }
 
 /** Made in place by our own process it would have the right owner at once. */
-function owned(sb: Super, heir: Heir, parent: Inode): boolean {
+function owned(sb: Super, heir: Heir, parent: DirInode): boolean {
   if (heir.uid !== sb.hooks.uid) return false;
   return heir.gid === ((parent.mode & S_ISGID) !== 0 ? parent.gid : sb.hooks.gid);
 }
@@ -231,12 +231,12 @@ function place(
 }
 
 /** The inode of an object that now stands in the upper. */
-function appear(sb: Super, parent: Inode, name: ByteString, out: Stat, opaque: boolean): Inode | number {
+function appear(sb: Super, parent: DirInode, name: ByteString, out: Stat, opaque: boolean): Inode | number {
   const dir = parent.upper!;
   const err = dir.layer.lookup(dir, name, out);
   if (err < 0) return err;
   const inode = pureInode(sb, new Dentry(dir.layer, dir, name), out);
-  inode.opaque = opaque;
+  if (isDir(inode)) inode.opaque = opaque;
   attach(inode, parent, name);
   dirModified(parent);
   mapAttr(inode, out);
@@ -244,10 +244,11 @@ function appear(sb: Super, parent: Inode, name: ByteString, out: Stat, opaque: b
 }
 
 function pureInode(sb: Super, upper: Dentry, st: Stat): Inode {
-  const inode = new Inode(st.mode & S_IFMT, upper, []);
+  const type = st.mode & S_IFMT;
+  const inode = type === S_IFDIR ? new DirInode(upper, []) : new Inode(type, upper, []);
   inode.upperIno = st.ino;
   inode.ino = sb.mapIno(0, st.ino);
-  if (inode.isDir) inode.impure = false;
+  if (isDir(inode)) inode.impure = false;
   sb.inodes.set(inode, 0, st.ino);
   return inode;
 }
@@ -256,7 +257,7 @@ function pureInode(sb: Super, upper: Dentry, st: Stat): Inode {
 export function create(
   sb: Super,
   who: Creator,
-  parent: Inode,
+  parent: DirInode,
   name: ByteString,
   mode: number,
   out: Stat,
@@ -301,7 +302,7 @@ function createInWork(sb: Super, dir: Dentry, name: ByteString, heir: Heir, over
 export function tmpfile(
   sb: Super,
   who: Creator,
-  parent: Inode,
+  parent: DirInode,
   mode: number,
   out: Stat,
 ): { inode: Inode; file: number } | number {
@@ -332,10 +333,10 @@ export function tmpfile(
 }
 
 /** A further name for `inode`, which is copied up first. */
-export function link(sb: Super, inode: Inode, parent: Inode, name: ByteString, out: Stat): number {
+export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString, out: Stat): number {
   let err = ready(sb, parent, name);
   if (err < 0) return err;
-  if (inode.isDir) return -EPERM;
+  if (isDir(inode)) return -EPERM;
   err = copyUp(sb, inode);
   if (err < 0) return err;
   const dir = parent.upper!;

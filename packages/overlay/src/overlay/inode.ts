@@ -13,7 +13,7 @@ import { S_IFDIR } from '../sys/constants.ts';
 
 /** A further name of an inode. */
 export interface Alias {
-  parent: Inode;
+  parent: DirInode;
   name: ByteString;
 }
 
@@ -32,18 +32,16 @@ export class Inode {
   nodeid = 0;
   /** References that the door holds (FUSE: nlookup). */
   nlookup = 0;
-  /** Child inodes that name this one as a parent: it stays in the tables as long as they do. */
+  /** Open handles, and child inodes that name this one as a parent: it stays in the tables as long as they do. */
   holds = 0;
   /** S_IFDIR, S_IFREG, … Never changes. */
   readonly type: number;
   upper: Dentry | null;
   /** Directories: the merged stack below the upper. Others: the one lower that serves, while there is no upper. */
   lowers: Dentry[];
-  parent: Inode | null = null;
+  parent: DirInode | null = null;
   name: ByteString = '';
   aliases: Alias[] | null = null;
-  /** Directories: the inodes known by name. */
-  readonly children: Map<ByteString, Inode> | null;
   /** The last name is gone. */
   unlinked = false;
   /** The inode number to show (st_ino), constant over copy-up where the kernel's is. */
@@ -57,7 +55,22 @@ export class Inode {
   /** Table key: which filesystem and real inode; null when the inode is in no table. */
   key: InodeKey | null = null;
 
-  // Directories only.
+  constructor(type: number, upper: Dentry | null, lowers: Dentry[]) {
+    this.type = type;
+    this.upper = upper;
+    this.lowers = lowers;
+  }
+
+  /** The dentry whose attributes are the inode's (kernel: ovl_path_real). */
+  get real(): Dentry {
+    return this.upper ?? this.lowers[0];
+  }
+}
+
+/** A directory of the union. */
+export class DirInode extends Inode {
+  /** The inodes known by name. */
+  readonly children: Map<ByteString, Inode> = new Map();
   /** The upper hides all lowers (overlay.opaque, or made here over a whiteout). */
   opaque = false;
   /** overlay.redirect of the upper: where to look in the lowers. */
@@ -66,40 +79,32 @@ export class Inode {
   impure: boolean | undefined = undefined;
   /** Counts changes below this directory, so that listings know when they are out of date. */
   version = 0;
-  /** How many handles are reading it; the listing goes with the last. */
-  listers = 0;
   listing: { version: number; entries: ListedEntry[] } | null = null;
+  /** How many handles are reading the listing; it goes with the last. */
+  listers = 0;
   /** POSIX default ACL: undefined not looked at yet, null none. */
   defaultAcl: Buffer | null | undefined = undefined;
-  /** Cached owner and mode, for what new children inherit; mode 0 not known. */
+  /** Cached mode and group, for what new children inherit; mode 0 not known. */
   mode = 0;
   gid = 0;
 
-  constructor(type: number, upper: Dentry | null, lowers: Dentry[]) {
-    this.type = type;
-    this.upper = upper;
-    this.lowers = lowers;
-    this.children = type === S_IFDIR ? new Map() : null;
-  }
-
-  get isDir(): boolean {
-    return this.children !== null;
-  }
-
-  /** The dentry whose attributes are the inode's (kernel: ovl_path_real). */
-  get real(): Dentry {
-    return this.upper ?? this.lowers[0];
+  constructor(upper: Dentry | null, lowers: Dentry[]) {
+    super(S_IFDIR, upper, lowers);
   }
 
   /** More than one layer holds this directory (kernel: OVL_TYPE_MERGE). */
   get isMerge(): boolean {
-    return this.isDir && this.lowers.length + (this.upper ? 1 : 0) > 1;
+    return this.lowers.length + (this.upper ? 1 : 0) > 1;
   }
 
   /** kernel: ovl_type_merge_or_lower. */
   get isMergeOrLower(): boolean {
-    return this.upper === null || (this.isDir && this.lowers.length > 0);
+    return this.lowers.length > 0;
   }
+}
+
+export function isDir(inode: Inode): inode is DirInode {
+  return inode instanceof DirInode;
 }
 
 export interface InodeKey {
@@ -142,8 +147,8 @@ function tableIno(ino: bigint): number | bigint {
 }
 
 /** Makes `inode` known as `name` in `parent`; its first name is its primary one. */
-export function attach(inode: Inode, parent: Inode, name: ByteString): void {
-  const children = parent.children!;
+export function attach(inode: Inode, parent: DirInode, name: ByteString): void {
+  const children = parent.children;
   if (children.get(name) === inode) return;
   const other = children.get(name);
   if (other) detach(other, parent, name);
@@ -169,15 +174,15 @@ export function attach(inode: Inode, parent: Inode, name: ByteString): void {
  * Takes the name away. When it was the primary one, an alias takes its place and the upper dentry
  * follows. Whoever calls looks whether the parent can go now (holds).
  */
-export function detach(inode: Inode, parent: Inode, name: ByteString): void {
-  if (parent.children!.get(name) !== inode) return;
-  parent.children!.delete(name);
+export function detach(inode: Inode, parent: DirInode, name: ByteString): void {
+  if (parent.children.get(name) !== inode) return;
+  parent.children.delete(name);
   parent.holds--;
   dropName(inode, parent, name);
 }
 
 /** The half of `detach` that concerns the inode. */
-function dropName(inode: Inode, parent: Inode, name: ByteString): void {
+function dropName(inode: Inode, parent: DirInode, name: ByteString): void {
   if (inode.parent === parent && inode.name === name) {
     const next = inode.aliases?.pop();
     if (next) {
@@ -200,10 +205,10 @@ function dropName(inode: Inode, parent: Inode, name: ByteString): void {
  * A rename has moved (oldParent, oldName) to (parent, name): the inode's own record of its names,
  * its upper dentry and the directories' tables follow.
  */
-export function move(inode: Inode, oldParent: Inode, oldName: ByteString, parent: Inode, name: ByteString): void {
-  oldParent.children!.delete(oldName);
+export function move(inode: Inode, oldParent: DirInode, oldName: ByteString, parent: DirInode, name: ByteString): void {
+  oldParent.children.delete(oldName);
   oldParent.holds--;
-  parent.children!.set(name, inode);
+  parent.children.set(name, inode);
   parent.holds++;
   if (inode.parent === oldParent && inode.name === oldName) {
     inode.parent = parent;

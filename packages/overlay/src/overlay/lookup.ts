@@ -9,7 +9,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.ts';
 import { EINVAL, ENAMETOOLONG, ENOENT, EPERM } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
-import { attach, Inode } from './inode.ts';
+import { attach, DirInode, Inode, isDir } from './inode.ts';
 import { decodeOrigin, inoInHandle } from './origin.ts';
 import type { Super } from './super.ts';
 import { setImpure, setOrigin } from './util.ts';
@@ -169,7 +169,7 @@ export interface Found {
  * Looks `name` up in every layer of `parent`'s stack. `out` gets the real object's attributes.
  * @returns what was found, null for nothing, or a negative errno.
  */
-export function lookupLayers(sb: Super, parent: Inode, name: ByteString, out: Stat): Found | null | number {
+export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out: Stat): Found | null | number {
   if (name.length > sb.nameMax) return -ENAMETOOLONG;
   const w: Walk = {
     target: name,
@@ -245,8 +245,8 @@ function refuseMetacopy(sb: Super, layer: Layer, name: ByteString): number {
  * The inode for `name` in `parent`, made if need be; `out` gets its real attributes (not yet
  * mapped: see getattr). @returns the inode, or a negative errno.
  */
-export function lookup(sb: Super, parent: Inode, name: ByteString, out: Stat): Inode | number {
-  const known = parent.children!.get(name);
+export function lookup(sb: Super, parent: DirInode, name: ByteString, out: Stat): Inode | number {
+  const known = parent.children.get(name);
   if (known) {
     const err = known.real.layer.stat(known.real, out);
     return err < 0 ? err : known;
@@ -255,10 +255,10 @@ export function lookup(sb: Super, parent: Inode, name: ByteString, out: Stat): I
   const found = lookupLayers(sb, parent, name, out);
   if (found === null) return -ENOENT;
   if (typeof found === 'number') return found;
-  const inode = inodeFor(sb, parent, found, out);
+  const inode = inodeFor(sb, found, out);
   attach(inode, parent, name);
   inode.nlink = out.nlink;
-  if (inode.isDir) {
+  if (isDir(inode)) {
     inode.mode = out.mode;
     inode.gid = out.gid;
     if (found.upper && found.lowers.length > 0 && !found.upperHasOrigin) fixOrigin(sb, parent, inode);
@@ -267,13 +267,13 @@ export function lookup(sb: Super, parent: Inode, name: ByteString, out: Stat): I
 }
 
 /** kernel ovl_fix_origin: an upper directory that merges and does not say with what is told so. Best effort. */
-function fixOrigin(sb: Super, parent: Inode, inode: Inode): void {
+function fixOrigin(sb: Super, parent: DirInode, inode: Inode): void {
   if (sb.config.readOnly) return;
   if (setOrigin(sb, inode.upper!, inode.lowers[0]) >= 0) setImpure(sb, parent);
 }
 
 /** kernel ovl_get_inode: one Inode for one object, keyed by the lower where copy-up keeps the identity. */
-function inodeFor(sb: Super, _parent: Inode, found: Found, st: Stat): Inode {
+function inodeFor(sb: Super, found: Found, st: Stat): Inode {
   const type = st.mode & S_IFMT;
   const upperFs = 0;
   let keyFs = -1;
@@ -322,14 +322,19 @@ function enter(sb: Super, inode: Inode, fs: number, ino: bigint): Inode {
 }
 
 function newInode(sb: Super, type: number, found: Found, st: Stat, origin: { fs: number; ino: bigint } | null): Inode {
-  const inode = new Inode(type, found.upper, found.lowers);
-  inode.opaque = found.opaque;
-  inode.redirect = found.redirect;
+  const inode = type === S_IFDIR ? newDir(found) : new Inode(type, found.upper, found.lowers);
   inode.upperIno = found.upperIno;
   inode.hasOrigin = origin !== null;
   const real = found.upper ?? found.lowers[0];
   inode.ino = origin ? sb.mapIno(origin.fs, origin.ino) : sb.mapIno(sb.fsNumber(real.layer), st.ino);
   return inode;
+}
+
+function newDir(found: Found): DirInode {
+  const dir = new DirInode(found.upper, found.lowers);
+  dir.opaque = found.opaque;
+  dir.redirect = found.redirect;
+  return dir;
 }
 
 /** Where an upper non-directory was copied up from, as (filesystem, inode number); null when it does not say or it is gone. */

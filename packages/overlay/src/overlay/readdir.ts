@@ -8,7 +8,7 @@ import type { Dentry, RawDirent } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { DT_CHR, DT_DIR, DT_UNKNOWN, S_IFMT } from '../sys/constants.ts';
 import { Stat } from '../sys/stat.ts';
-import type { Inode, ListedEntry } from './inode.ts';
+import type { DirInode, ListedEntry } from './inode.ts';
 import { lookupLayers, originOf } from './lookup.ts';
 import type { Super } from './super.ts';
 import { isImpure } from './util.ts';
@@ -44,7 +44,7 @@ function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<
   return 0;
 }
 
-function merge(sb: Super, dir: Inode): ListedEntry[] | number {
+function merge(sb: Super, dir: DirInode): ListedEntry[] | number {
   const stack = dir.upper ? [dir.upper, ...dir.lowers] : dir.lowers;
   const single = stack.length === 1;
   const seen = new Set<ByteString>();
@@ -73,7 +73,7 @@ function merge(sb: Super, dir: Inode): ListedEntry[] | number {
 }
 
 /** The listing of `dir` without `.` and `..`, as it is now. Shared, never changed after. */
-export function list(sb: Super, dir: Inode): ListedEntry[] | number {
+export function list(sb: Super, dir: DirInode): ListedEntry[] | number {
   if (dir.unlinked) return [];
   if (dir.listing && dir.listing.version === dir.version) return dir.listing.entries;
   const entries = merge(sb, dir);
@@ -82,7 +82,7 @@ export function list(sb: Super, dir: Inode): ListedEntry[] | number {
 }
 
 /** Whether the merged directory has no entries (kernel: ovl_check_empty_dir). */
-export function mergedIsEmpty(sb: Super, dir: Inode): boolean | number {
+export function mergedIsEmpty(sb: Super, dir: DirInode): boolean | number {
   const entries = merge(sb, dir);
   return typeof entries === 'number' ? entries : entries.length === 0;
 }
@@ -91,8 +91,8 @@ export function mergedIsEmpty(sb: Super, dir: Inode): boolean | number {
  * The inode number to show for an entry: what stat would say. Only entries of an impure upper
  * directory need a look (kernel: ovl_cache_update_ino).
  */
-export function entryIno(sb: Super, dir: Inode, entry: ListedEntry): bigint {
-  const known = dir.children!.get(entry.name);
+export function entryIno(sb: Super, dir: DirInode, entry: ListedEntry): bigint {
+  const known = dir.children.get(entry.name);
   if (known) return known.ino;
   if (entry.layer !== -1 || !(dir.isMerge || isImpure(sb, dir))) return entry.ino;
   if (entry.type !== DT_DIR && !isImpure(sb, dir)) return entry.ino;
@@ -101,7 +101,7 @@ export function entryIno(sb: Super, dir: Inode, entry: ListedEntry): bigint {
   return ino;
 }
 
-function lookIno(sb: Super, dir: Inode, entry: ListedEntry): bigint {
+function lookIno(sb: Super, dir: DirInode, entry: ListedEntry): bigint {
   const st = new Stat();
   const found = lookupLayers(sb, dir, entry.name, st);
   if (found === null || typeof found === 'number') return entry.ino;

@@ -7,7 +7,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
-import { detach, type Inode } from './inode.ts';
+import { type DirInode, detach, type Inode, isDir } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import type { Super } from './super.ts';
@@ -15,7 +15,7 @@ import { dirModified } from './util.ts';
 import { AUFS_PREFIX, isWhiteout, removeDirAtomically, whiteoutNew, whiteoutOver } from './whiteout.ts';
 
 /** Whether a lower layer shows `name` below this directory (kernel: ovl_lower_positive). */
-export function lowerPositive(sb: Super, parent: Inode, name: ByteString): boolean {
+export function lowerPositive(sb: Super, parent: DirInode, name: ByteString): boolean {
   const st = new Stat();
   for (const dir of parent.lowers) {
     if (dir.layer.lookup(dir, name, st) >= 0) return !isWhiteout(st);
@@ -24,10 +24,10 @@ export function lowerPositive(sb: Super, parent: Inode, name: ByteString): boole
   return false;
 }
 
-export function unlink(sb: Super, parent: Inode, name: ByteString): number {
+export function unlink(sb: Super, parent: DirInode, name: ByteString): number {
   const inode = victim(sb, parent, name);
   if (typeof inode === 'number') return inode;
-  if (inode.isDir) return -EISDIR;
+  if (isDir(inode)) return -EISDIR;
   let err = copyUp(sb, parent);
   if (err < 0) return err;
   const dir = parent.upper!;
@@ -46,10 +46,10 @@ export function unlink(sb: Super, parent: Inode, name: ByteString): number {
   return 0;
 }
 
-export function rmdir(sb: Super, parent: Inode, name: ByteString): number {
+export function rmdir(sb: Super, parent: DirInode, name: ByteString): number {
   const inode = victim(sb, parent, name);
   if (typeof inode === 'number') return inode;
-  if (!inode.isDir) return -ENOTDIR;
+  if (!isDir(inode)) return -ENOTDIR;
   const empty = mergedIsEmpty(sb, inode);
   if (typeof empty === 'number') return empty;
   if (!empty) return -ENOTEMPTY;
@@ -76,17 +76,17 @@ export function rmdir(sb: Super, parent: Inode, name: ByteString): number {
   return 0;
 }
 
-function victim(sb: Super, parent: Inode, name: ByteString): Inode | number {
+function victim(sb: Super, parent: DirInode, name: ByteString): Inode | number {
   if (sb.config.readOnly) return -EROFS;
   if (parent.unlinked) return -ENOENT;
-  return parent.children!.get(name) ?? lookup(sb, parent, name, sb.scratch);
+  return parent.children.get(name) ?? lookup(sb, parent, name, sb.scratch);
 }
 
 /**
  * An upper inode that somebody still uses must outlive this name: by another name that is known,
  * or by a descriptor. @returns 0 or a negative errno.
  */
-export function keepAlive(inode: Inode, parent: Inode, name: ByteString): number {
+export function keepAlive(inode: Inode, parent: DirInode, name: ByteString): number {
   const upper = inode.upper;
   if (!upper || upper.pinned || (inode.nlookup === 0 && inode.holds === 0)) return 0;
   if (inode.parent !== parent || inode.name !== name || inode.aliases?.length) return 0;
@@ -99,12 +99,12 @@ export function letGo(inode: Inode): void {
 }
 
 /** The tables after the name has gone. */
-export function gone(sb: Super, inode: Inode, parent: Inode, name: ByteString): void {
+export function gone(sb: Super, inode: Inode, parent: DirInode, name: ByteString): void {
   detach(inode, parent, name);
   dirModified(parent);
   inode.nlink--;
   if (inode.parent !== null) return;
   inode.unlinked = true;
   // An inode with further names, not known yet, must be found again under them.
-  if (inode.isDir || !inode.upper || inode.nlink <= 0) sb.inodes.delete(inode);
+  if (isDir(inode) || !inode.upper || inode.nlink <= 0) sb.inodes.delete(inode);
 }

@@ -13,7 +13,7 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../sys/const
 import { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS, EXDEV } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyUp, copyXattrs } from './copy-up.ts';
-import { attach, detach, type Inode, move } from './inode.ts';
+import { attach, type DirInode, detach, type Inode, isDir, move } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import { gone, keepAlive, letGo, lowerPositive } from './remove.ts';
@@ -27,9 +27,9 @@ const REDIRECT_MAX = 256;
 /** `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE; any other is -EINVAL. */
 export function rename(
   sb: Super,
-  oldParent: Inode,
+  oldParent: DirInode,
   oldName: ByteString,
-  newParent: Inode,
+  newParent: DirInode,
   newName: ByteString,
   flags: number,
 ): number {
@@ -68,8 +68,8 @@ export function rename(
     : replace(sb, oldParent, oldName, newParent, newName, source, target);
 }
 
-function find(sb: Super, parent: Inode, name: ByteString): Inode | number {
-  return parent.children!.get(name) ?? lookup(sb, parent, name, sb.scratch);
+function find(sb: Super, parent: DirInode, name: ByteString): Inode | number {
+  return parent.children.get(name) ?? lookup(sb, parent, name, sb.scratch);
 }
 
 /** What speaks against it before anything is changed. @returns 1 to go on, else 0 or a negative errno to answer. */
@@ -77,20 +77,20 @@ function judge(
   sb: Super,
   source: Inode,
   target: Inode | null,
-  newParent: Inode,
+  newParent: DirInode,
   exchange: boolean,
   noreplace: boolean,
 ): number {
   if (noreplace && target) return -EEXIST;
   if (exchange && !target) return -ENOENT;
   if (target === source) return 0;
-  for (let at: Inode | null = newParent; source.isDir && at; at = at.parent) if (at === source) return -EINVAL;
+  for (let at: Inode | null = newParent; isDir(source) && at; at = at.parent) if (at === source) return -EINVAL;
   if (!canMove(sb, source) || (exchange && !canMove(sb, target!))) return -EXDEV;
   if (exchange || !target) return 1;
-  if (source.isDir && !target.isDir) return -ENOTDIR;
-  if (!source.isDir && target.isDir) return -EISDIR;
+  if (isDir(source) && !isDir(target)) return -ENOTDIR;
+  if (!isDir(source) && isDir(target)) return -EISDIR;
   // A pure upper directory that is not empty is refused by renameat2 itself, without a listing here.
-  if (target.isDir && target.isMergeOrLower) {
+  if (isDir(target) && target.isMergeOrLower) {
     const empty = mergedIsEmpty(sb, target);
     if (typeof empty === 'number') return empty;
     if (!empty) return -ENOTEMPTY;
@@ -100,16 +100,16 @@ function judge(
 
 /** kernel: ovl_can_move. */
 function canMove(sb: Super, inode: Inode): boolean {
-  return sb.config.redirectOn || !inode.isDir || !inode.isMergeOrLower;
+  return sb.config.redirectOn || !isDir(inode) || !inode.isMergeOrLower;
 }
 
 /** The marks that `inode` needs to be itself below its new parent. */
-function mark(sb: Super, inode: Inode, newParent: Inode, same: boolean): number {
+function mark(sb: Super, inode: Inode, newParent: DirInode, same: boolean): number {
   const upper = inode.upper!;
-  if (inode.isDir && inode.lowers.length > 0) {
+  if (isDir(inode) && inode.lowers.length > 0) {
     const err = setRedirect(sb, inode, same);
     if (err < 0) return err;
-  } else if (inode.isDir && !inode.opaque && newParent.isMerge) {
+  } else if (isDir(inode) && !inode.opaque && newParent.isMerge) {
     const err = setOpaque(sb, upper);
     if (err < 0) return err;
     inode.opaque = true;
@@ -119,7 +119,7 @@ function mark(sb: Super, inode: Inode, newParent: Inode, same: boolean): number 
 }
 
 /** kernel: ovl_set_redirect. Inside one directory the old name alone; elsewhere the path from the root. */
-function setRedirect(sb: Super, inode: Inode, same: boolean): number {
+function setRedirect(sb: Super, inode: DirInode, same: boolean): number {
   if (inode.redirect !== null && (same || inode.redirect.startsWith('/'))) return 0;
   const redirect = same ? inode.name : redirectPath(inode);
   if (redirect.length > REDIRECT_MAX) return -EXDEV;
@@ -134,9 +134,9 @@ function setRedirect(sb: Super, inode: Inode, same: boolean): number {
 }
 
 /** Where the lowers hold this directory, from the root, through the redirects of its parents. */
-function redirectPath(inode: Inode): ByteString {
+function redirectPath(inode: DirInode): ByteString {
   let path = '';
-  for (let at: Inode = inode; at.parent; at = at.parent) {
+  for (let at = inode; at.parent; at = at.parent) {
     if (at.redirect?.startsWith('/')) return at.redirect + path;
     path = `/${at.redirect ?? at.name}${path}`;
   }
@@ -144,9 +144,9 @@ function redirectPath(inode: Inode): ByteString {
 }
 
 function swap(
-  oldParent: Inode,
+  oldParent: DirInode,
   oldName: ByteString,
-  newParent: Inode,
+  newParent: DirInode,
   newName: ByteString,
   source: Inode,
   target: Inode,
@@ -168,9 +168,9 @@ function swap(
 
 function replace(
   sb: Super,
-  oldParent: Inode,
+  oldParent: DirInode,
   oldName: ByteString,
-  newParent: Inode,
+  newParent: DirInode,
   newName: ByteString,
   source: Inode,
   target: Inode | null,
@@ -182,13 +182,13 @@ function replace(
   const whiteoutThere = target === null && standsWhiteout(newParent, newName);
   let flags = 0;
   if (leavesWhiteout) flags = whiteoutThere ? RENAME_EXCHANGE : RENAME_WHITEOUT;
-  else if (source.isDir && whiteoutThere) flags = RENAME_EXCHANGE;
+  else if (isDir(source) && whiteoutThere) flags = RENAME_EXCHANGE;
   const cleanupWhiteout = flags === RENAME_EXCHANGE && !leavesWhiteout;
 
   if (target?.upper) {
     const kept = keepAlive(target, newParent, newName);
     if (kept < 0) return kept;
-    if (target.isDir && target.isMerge) {
+    if (isDir(target) && target.isMerge) {
       const cleared = clearEmpty(sb, newParent, newName, target);
       if (cleared < 0) {
         letGo(target);
@@ -197,7 +197,7 @@ function replace(
     }
   }
   let err = layer.rename(oldDir, oldName, newDir, newName, flags);
-  if (err === -ENOTEMPTY && target && mergedIsEmpty(sb, target) === true) {
+  if (err === -ENOTEMPTY && target && isDir(target) && mergedIsEmpty(sb, target) === true) {
     // A pure upper directory with whiteouts from another life.
     err = clearEmpty(sb, newParent, newName, target);
     if (err >= 0) err = layer.rename(oldDir, oldName, newDir, newName, flags);
@@ -214,7 +214,7 @@ function replace(
   return 0;
 }
 
-function standsWhiteout(parent: Inode, name: ByteString): boolean {
+function standsWhiteout(parent: DirInode, name: ByteString): boolean {
   const st = new Stat();
   const dir = parent.upper!;
   return dir.layer.lookup(dir, name, st) >= 0 && isWhiteout(st);
@@ -225,7 +225,7 @@ function standsWhiteout(parent: Inode, name: ByteString): boolean {
  * to replace. A fresh opaque directory with the same attributes takes its place in one exchange
  * (kernel: ovl_clear_empty), so that at no point the target is missing or its lower shows through.
  */
-function clearEmpty(sb: Super, parent: Inode, name: ByteString, target: Inode): number {
+function clearEmpty(sb: Super, parent: DirInode, name: ByteString, target: Inode): number {
   const upper = target.upper!;
   const layer = upper.layer;
   const inUpper: RawDirent[] = [];

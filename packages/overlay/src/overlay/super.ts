@@ -3,12 +3,11 @@
  * and its tables. `mountSuper` does what ovl_fill_super does: looks at the workdir, refuses what
  * an earlier mount left behind as incompatible, cleans, and builds the root.
  */
-import { type Dentry, Dentry as DentryClass, type Layer } from '../layer/layer.ts';
+import { Dentry, type Layer } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { S_IFDIR } from '../sys/constants.ts';
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
-import { Inode, InodeTable } from './inode.ts';
+import { DirInode, InodeTable } from './inode.ts';
 import type { Config, Refusal } from './params.ts';
 import { AUFS_OPAQUE, cleanTree } from './whiteout.ts';
 import { XattrNames } from './xattrs.ts';
@@ -43,7 +42,7 @@ export class Super {
   /** workdir/work: where every new object is built before it appears. */
   work: Dentry | null = null;
   private readonly workLayer: Layer | null;
-  root!: Inode;
+  root!: DirInode;
   /** The whiteout that others are hard-linked from, as a name in `work`; null until the first. */
   whiteout: ByteString | null = null;
   /** O_TMPFILE works in the workdir. */
@@ -134,7 +133,7 @@ export class Super {
     if (err < 0) return fail(err, 'what an earlier mount left in work/ cannot be removed');
     err = layer.mkdir(base, 'work', 0);
     if (err < 0 && err !== -EEXIST) return fail(err, 'work/ cannot be made in it');
-    this.work = new DentryClass(layer, base, 'work');
+    this.work = new Dentry(layer, base, 'work');
     err = layer.setxattr(this.work, this.names.opaque, Buffer.from('0'), 0);
     if (err < 0) {
       return fail(
@@ -156,7 +155,7 @@ export class Super {
   /** work/work/incompat/NAME refuses every mount; an empty `incompat` does not count. */
   private incompatible(base: Dentry): Refusal | null {
     const layer = base.layer;
-    const incompat = new DentryClass(layer, new DentryClass(layer, base, 'work'), 'incompat');
+    const incompat = new Dentry(layer, new Dentry(layer, base, 'work'), 'incompat');
     const names: { name: ByteString; ino: bigint; type: number }[] = [];
     const err = layer.readdir(incompat, names);
     layer.release(incompat);
@@ -178,7 +177,7 @@ export class Super {
     for (const name of ['incompat', 'volatile']) {
       const err = layer.mkdir(dir, name, 0o700);
       if (err < 0) return err;
-      dir = new DentryClass(layer, dir, name);
+      dir = new Dentry(layer, dir, name);
     }
     const file = layer.create(dir, 'dirty', 1, 0o600);
     if (file < 0) return file;
@@ -190,7 +189,7 @@ export class Super {
   prepareRoot(): Refusal | null {
     const st = this.scratch;
     const lowers = this.visibleRoots();
-    const root = new Inode(S_IFDIR, this.upper?.root ?? null, lowers);
+    const root = new DirInode(this.upper?.root ?? null, lowers);
     const err = root.real.layer.stat(root.real, st);
     if (err < 0) return { errno: err, message: `${root.real.layer.label}: the layer's root cannot be read` };
     root.ino = this.mapIno(this.fsNumber(root.real.layer), st.ino);
@@ -219,7 +218,7 @@ export class Super {
   }
 
   /** kernel ovl_init_uuid_xattr: a fresh upper gets an identity; one that was used without keeps none. */
-  private initUuid(root: Inode): void {
+  private initUuid(root: DirInode): void {
     if (this.config.uuid !== 'auto' && this.config.uuid !== 'on') return;
     const upper = this.upper!;
     const have = upper.getxattr(upper.root, this.names.uuid);

@@ -1,7 +1,7 @@
 /** Small state changes that several operations share (kernel: fs/overlayfs/util.c). */
 import type { Dentry } from '../layer/layer.ts';
 import { EXDEV } from '../sys/errno.ts';
-import type { Inode } from './inode.ts';
+import type { DirInode } from './inode.ts';
 import { encodeOrigin } from './origin.ts';
 import type { Super } from './super.ts';
 
@@ -19,14 +19,14 @@ export function originValue(sb: Super, lower: Dentry): Buffer {
   return encodeOrigin({ type: id.type, uuid, handle: id.handle });
 }
 
-export function isImpure(sb: Super, dir: Inode): boolean {
+export function isImpure(sb: Super, dir: DirInode): boolean {
   if (!dir.upper) return false;
   dir.impure ??= typeof dir.upper.layer.getxattr(dir.upper, sb.names.impure) !== 'number';
   return dir.impure;
 }
 
 /** Marks an upper directory as holding copied-up children. */
-export function setImpure(sb: Super, dir: Inode): number {
+export function setImpure(sb: Super, dir: DirInode): number {
   if (isImpure(sb, dir)) return 0;
   const err = dir.upper!.layer.setxattr(dir.upper!, sb.names.impure, YES, 0);
   if (err >= 0) dir.impure = true;
@@ -48,6 +48,6 @@ export function allowsOfflineChanges(sb: Super): boolean {
 }
 
 /** A change below `dir`: its listing is out of date. */
-export function dirModified(dir: Inode): void {
+export function dirModified(dir: DirInode): void {
   dir.version++;
 }

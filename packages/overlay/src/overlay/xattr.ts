@@ -7,7 +7,7 @@ import { EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { killPriv } from './attr.ts';
 import { copyUp } from './copy-up.ts';
-import type { Inode } from './inode.ts';
+import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 import { isAcl, isTrusted } from './xattrs.ts';
 
@@ -69,7 +69,7 @@ export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
 
 /** An ACL changes what new children inherit, and the mode. */
 function changed(inode: Inode, name: ByteString): void {
-  if (!isAcl(name)) return;
+  if (!isAcl(name) || !isDir(inode)) return;
   inode.defaultAcl = undefined;
   inode.mode = 0;
 }
