@@ -3,7 +3,20 @@ import { load, message, type Part, testConnection, u32, u64 } from '../../test/s
 import { recordingOps } from '../../test/support/recording-ops.ts';
 import type { OpenOut, Ops } from '../ops/ops.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY, S_IFDIR, S_IFREG } from '../sys/constants.ts';
-import { EFBIG, EINVAL, EIO, ENODATA, ENOENT, ENOSYS, ENOTTY, EOPNOTSUPP, EPROTO, ERANGE } from '../sys/errno.ts';
+import {
+  ECONNABORTED,
+  EFBIG,
+  EINTR,
+  EINVAL,
+  EIO,
+  ENODATA,
+  ENOENT,
+  ENOSYS,
+  ENOTTY,
+  EOPNOTSUPP,
+  EPROTO,
+  ERANGE,
+} from '../sys/errno.ts';
 import { dispatch } from './dispatch.ts';
 import * as f from './flags.ts';
 import * as op from './opcodes.ts';
@@ -420,6 +433,10 @@ describe('the server lives', () => {
     const { call, log } = serve({ unlink: () => -5000 });
     expect(call(op.UNLINK, ['x']).error).toBe(-EIO);
     expect(log[0]).toContain('UNLINK');
+  });
+
+  test('work that was cancelled is ECONNABORTED: callers would repeat what is EINTR', () => {
+    expect(serve({ unlink: () => -EINTR }).call(op.UNLINK, ['x']).error).toBe(-ECONNABORTED);
   });
 
   test.each([

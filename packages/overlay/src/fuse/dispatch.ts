@@ -7,7 +7,7 @@
  * opcode, nodeid and stack, and the next request is served. Opcodes without a handler are ENOSYS,
  * which the kernel remembers: POLL, BMAP and the lock family are never asked twice.
  */
-import { EIO, ENOSYS, EPROTO } from '../sys/errno.ts';
+import { ECONNABORTED, EINTR, EIO, ENOSYS, EPROTO } from '../sys/errno.ts';
 import type { Connection } from './connection.ts';
 import * as attr from './dispatch-attr.ts';
 import * as dir from './dispatch-dir.ts';
@@ -36,7 +36,7 @@ function init(c: Connection): number {
 /**
  * A request is answered before the next is read, so what INTERRUPT names has been answered when it
  * arrives. ENOSYS tells the kernel to send none: a signal then waits for the answer, as it does on
- * a disk. Long work looks itself whether its caller was killed (serve/engine.ts).
+ * a disk. Long work looks itself whether its caller was killed (serve/caller-killed.ts).
  */
 function interrupt(): number {
   return -ENOSYS;
@@ -112,6 +112,9 @@ export function dispatch(c: Connection): boolean {
   } catch (error) {
     result = fail(c, error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
+  // Work that gave up because the server ends or its caller was killed. EINTR itself would have a
+  // shell try again, by then below the mount point.
+  if (result === -EINTR) result = -ECONNABORTED;
   if (result < ERRNO_MIN && result !== NO_REPLY) result = fail(c, `no errno: ${result}`);
   if (result === NO_REPLY) return false;
   c.reply.finish(c.request, result);

@@ -10,6 +10,7 @@ import { MountError } from '../mount/mount-error.ts';
 import { EFD_NONBLOCK } from '../sys/constants.ts';
 import { errnoName } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
+import { builtFile } from './built.ts';
 import type { ServeConfig } from './config.ts';
 import { cancelWork, makeControl, setDetached, stopServing } from './control.ts';
 import { type Failure, fromFailure, type ThreadMessage, toFailure } from './messages.ts';
@@ -37,7 +38,7 @@ export function startServer(sys: Sys, config: ServeConfig, hardStop: () => void)
   if (wakeFd < 0) throw new MountError(wakeFd, `no descriptor for the server: ${errnoName(wakeFd)}`, 2);
   const control = makeControl(wakeFd);
   const workerData: ThreadData = { config, control };
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'serve' });
+  const worker = new Worker(builtFile('worker'), { workerData, name: 'serve' });
 
   /** Set from the moment the mount is live to the moment no request is served any more. */
   let served: FuseMount | null = null;

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { FuseMount } from '../mount/fuse-mount.ts';
 import { MountError } from '../mount/mount-error.ts';
 import { show } from '../mount/paths.ts';
+import { builtFile } from './built.ts';
 import type { ServeConfig } from './config.ts';
 import { fromFailure, type ProcessMessage } from './messages.ts';
 
@@ -18,15 +19,16 @@ export interface SpawnedServer {
 
 /**
  * Mounts in the background. Paths in `config` are absolute (config.ts).
+ * @param stderr descriptor for what the server has to say: until the mount is live, or with `debug` for good.
  * @throws MountError when it could not be mounted; then nothing is left behind.
  */
-export async function spawnServer(config: ServeConfig): Promise<SpawnedServer> {
-  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+export async function spawnServer(config: ServeConfig, stderr = 2): Promise<SpawnedServer> {
+  const main = fileURLToPath(builtFile('main'));
   const child = spawn(process.execPath, [main, show(config.merged)], {
     argv0: 'strata-overlay',
     cwd: '/',
     detached: true,
-    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    stdio: ['ignore', 'ignore', stderr, 'pipe'],
   });
   const socket = child.stdio[3] as Duplex;
   try {
