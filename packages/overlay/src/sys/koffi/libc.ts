@@ -87,8 +87,9 @@ function loadKoffi(): Koffi {
   if (process.platform !== 'linux') {
     throw new Error(`stratafs needs Linux for system calls; this is ${process.platform}`);
   }
+  const require = createRequire(import.meta.url);
   try {
-    return createRequire(import.meta.url)('koffi') as Koffi;
+    return require('koffi') as Koffi;
   } catch (cause) {
     throw new Error(
       `stratafs cannot load koffi, through which it makes system calls: install it for ${process.platform}-${process.arch} (npm install koffi)`,
