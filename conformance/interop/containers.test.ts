@@ -5,6 +5,7 @@
  * layer and replaces a directory in the next.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { servers } from './support/programs.ts';
 import { requireMachine } from './support/require.ts';
 import { Sandbox } from './support/sandbox.ts';
 
@@ -148,9 +149,10 @@ END
 
   test('no mount and no server outlives its container', async () => {
     await sh('podman rm -a -f -t 0');
-    await sh(`for i in $(seq 50); do
-        pgrep -f "$OVERLAY" > /dev/null || break; sleep 0.1
+    await sh(`servers() { ${servers}; }
+      for i in $(seq 50); do
+        test -n "$(servers)" || break; sleep 0.1
       done
-      ! pgrep -af "$OVERLAY"; ! grep " fuse" /proc/self/mountinfo`);
+      test -z "$(servers)"; ! grep -E ' - fuse(\\.\\S+)? ' /proc/self/mountinfo`);
   });
 });

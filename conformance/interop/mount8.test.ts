@@ -36,6 +36,8 @@ describe('mount -t fuse.strata-overlay', () => {
     expect(type).toBe('fuse.strata-overlay');
     expect(source).toBe('my-source');
     expect(options).toEqual(expect.arrayContaining(['rw', 'noatime', 'nosuid', 'nodev']));
+    const listed = await box.sh('"$STRATA" mount');
+    for (const shown of ['my-source', 'fuse', 'lower', 'upper']) expect(listed).toContain(shown);
     await box.sh('rm merged/gone; echo upper > merged/file; test "$(cat lower/file)" = lower; test -c upper/gone');
     await box.sh('umount merged; ! mountpoint -q merged');
   });

@@ -3,6 +3,7 @@
  * asked a great many things. STRATA_SOAK=1 (`npm run soak`) asks a million, else a sample.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { servers } from './support/programs.ts';
 import { requireMachine } from './support/require.ts';
 import { Sandbox } from './support/sandbox.ts';
 
@@ -11,10 +12,7 @@ const soak = process.env.STRATA_SOAK === '1';
 
 const make = 'rm -rf lower upper work; mkdir -p lower upper work merged';
 const mount = '$STRATA mount --backend fuse -o "lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work" merged';
-/** The process that serves: the youngest that has /dev/fuse open. */
-const server = `for fd in /proc/[0-9]*/fd/*; do
-    if [ "$(readlink "$fd")" = /dev/fuse ]; then p=\${fd#/proc/}; echo "\${p%%/*}"; fi
-  done 2> /dev/null | sort -n | tail -n 1`;
+const server = `${servers} | tail -n 1`;
 
 describe('the life of a server', () => {
   let box: Sandbox;

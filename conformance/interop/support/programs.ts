@@ -12,3 +12,8 @@ export const programs: Record<string, string> = {
   OVERLAY: process.env.STRATA_OVERLAY ?? path.join(repository, 'packages/cli/bin/strata-overlay.js'),
   STRATA: path.join(repository, 'packages/cli/bin/strata.js'),
 };
+
+/** bash: the processes that have /dev/fuse open, the youngest last. */
+export const servers = `for fd in /proc/[0-9]*/fd/*; do
+    if [ "$(readlink "$fd")" = /dev/fuse ]; then p=\${fd#/proc/}; echo "\${p%%/*}"; fi
+  done 2> /dev/null | sort -nu`;
