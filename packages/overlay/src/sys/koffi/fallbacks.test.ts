@@ -13,7 +13,13 @@ const dir = useTempDir(openSys());
 const libc = openLibc();
 
 describe('without fchmodat2', () => {
-  const sys = bindSys(withoutSyscalls(libc, ['fchmodat2']));
+  let chmods = 0;
+  const sys = bindSys(
+    refusing(libc, (name) => {
+      if (name === 'chmod') chmods++;
+      return name === 'fchmodat2' ? ENOSYS : 0;
+    }),
+  );
   const mode = (): number => statSync(dir.at('f')).mode & 0o7777;
 
   it('chmod goes through a descriptor, and still refuses symlinks', () => {
@@ -21,7 +27,10 @@ describe('without fchmodat2', () => {
     symlinkSync('f', dir.at('l'));
     expect(sys.fchmodat(dir.fd, 'f', 0o4750, AT_SYMLINK_NOFOLLOW)).toBe(0);
     expect(mode()).toBe(0o4750);
+    // Not even tried: before 6.6 it would change the symlink's mode and then say that it cannot.
+    const before = chmods;
     expect(sys.fchmodat(dir.fd, 'l', 0o600, AT_SYMLINK_NOFOLLOW)).toBe(-EOPNOTSUPP);
+    expect(chmods).toBe(before);
     expect(mode()).toBe(0o4750);
     expect(sys.fchmodat(dir.fd, 'l', 0o640, 0)).toBe(0);
     expect(mode()).toBe(0o640);
