@@ -1,0 +1,56 @@
+/** Opens an upper and its lowers for looking: nothing is written, not even an atime, and no mount is needed. */
+import { DescriptorCache } from '../layer/descriptor-cache.ts';
+import { DiskLayer } from '../layer/disk-layer.ts';
+import type { Config, Refusal } from '../overlay/params.ts';
+import { mountSuper, Super } from '../overlay/super.ts';
+import { type ByteString, toText } from '../sys/bytes.ts';
+import { errnoName } from '../sys/errno.ts';
+import type { Sys } from '../sys/sys.ts';
+
+export interface LayerPaths {
+  /** Topmost first. */
+  lowerdirs: readonly ByteString[];
+  upperdir?: ByteString;
+  /** The overlay's own attributes are `user.overlay.*`. */
+  userxattr: boolean;
+  aufsWhiteouts?: boolean;
+  /** Redirects are followed (default), as they are where they were written. */
+  redirects?: boolean;
+}
+
+/** The union of `paths`, read-only. `destroy()` closes it. On refusal nothing stays open. */
+export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
+  const config: Config = {
+    redirectOn: false,
+    redirectFollow: paths.redirects ?? true,
+    fsync: 'auto',
+    uuid: 'off',
+    xino: 'off',
+    userxattr: paths.userxattr,
+    aufsWhiteouts: paths.aufsWhiteouts ?? false,
+    readOnly: true,
+  };
+  const cache = new DescriptorCache(sys);
+  const opened: DiskLayer[] = [];
+  const open = (path: ByteString): number => {
+    const layer = DiskLayer.open(sys, cache, { path, label: toText(path), writable: false });
+    if (typeof layer === 'number') return layer;
+    opened.push(layer);
+    return 0;
+  };
+  const all = paths.upperdir === undefined ? paths.lowerdirs : [paths.upperdir, ...paths.lowerdirs];
+  for (const path of all) {
+    const err = open(path);
+    if (err >= 0) continue;
+    for (const layer of opened) layer.destroy();
+    return { errno: err, message: `layer ${toText(path)} cannot be opened: ${errnoName(err)}` };
+  }
+  const [upper, lowers] = paths.upperdir === undefined ? [null, opened] : [opened[0], opened.slice(1)];
+  const sb = mountSuper(
+    config,
+    { lowers, upper, work: null },
+    { log: () => {}, cancelled: () => false, uid: 0, gid: 0, random: (length) => Buffer.alloc(length) },
+  );
+  if (!(sb instanceof Super)) for (const layer of opened) layer.destroy();
+  return sb;
+}
