@@ -12,23 +12,49 @@ function uid(): number {
   return process.geteuid?.() ?? -1;
 }
 
+/**
+ * This user's id as seen from outside of his user namespace, so that in and out of it he finds the
+ * same records, and two users who are root in theirs find their own.
+ */
+function outerUid(): number {
+  let map: string;
+  try {
+    map = fs.readFileSync('/proc/self/uid_map', 'latin1');
+  } catch {
+    return uid();
+  }
+  for (const line of map.split('\n')) {
+    const [inside, outside, count] = line.trim().split(/\s+/).map(Number);
+    if (uid() >= inside && uid() < inside + count) return outside + uid() - inside;
+  }
+  return uid();
+}
+
 /** The places in order of preference, existing or not. */
 function candidates(): string[] {
   const places: string[] = [];
   if (uid() === 0) places.push('/run/strata/mounts');
   const xdg = process.env.XDG_RUNTIME_DIR;
   if (xdg?.startsWith('/')) places.push(path.join(xdg, 'strata', 'mounts'));
-  places.push(path.join(os.tmpdir(), `strata-${uid()}`, 'mounts'));
+  places.push(path.join(os.tmpdir(), `strata-${outerUid()}`, 'mounts'));
   return places;
 }
 
 /** A directory of this user that nobody else may write to, and its parent the same. */
 function isOwn(dir: string): boolean {
-  for (const place of [dir, path.dirname(dir)]) {
-    const stat = fs.lstatSync(place, { throwIfNoEntry: false });
-    if (!stat?.isDirectory() || stat.uid !== uid() || (stat.mode & 0o022) !== 0) return false;
+  return [dir, path.dirname(dir)].every((place) => {
+    const stat = lstat(place);
+    return stat?.isDirectory() && stat.uid === uid() && (stat.mode & 0o022) === 0;
+  });
+}
+
+function lstat(place: string): fs.Stats | undefined {
+  try {
+    return fs.lstatSync(place);
+  } catch {
+    // Missing, or in somebody else's directory: /run/strata is closed to all but root.
+    return undefined;
   }
-  return true;
 }
 
 /** Every trustworthy directory with records. */

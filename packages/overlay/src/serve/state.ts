@@ -8,7 +8,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseMountinfo } from '../mount/mountinfo.ts';
+import { FUSE_TYPE, parseMountinfo } from '../mount/mountinfo.ts';
 import type { MountOptions } from '../mount/options.ts';
 import { show } from '../mount/paths.ts';
 import type { ByteString } from '../sys/bytes.ts';
@@ -65,11 +65,19 @@ export function writeRecord(record: MountRecord): void {
   fs.renameSync(temp, file);
 }
 
-/** Removes the record of `device` if it is `pid`'s. */
+/** Removes the record of `device` if it is `pid`'s. Never fails: one that stays is known by its process. */
 export function removeRecord(device: string, pid: number): void {
   for (const dir of runtimeDirs()) {
     const file = path.join(dir, fileName(device));
-    if (readRecord(file)?.pid === pid) fs.rmSync(file, { force: true });
+    if (readRecord(file)?.pid === pid) remove(file);
+  }
+}
+
+function remove(file: string): void {
+  try {
+    fs.rmSync(file, { force: true });
+  } catch {
+    // A file that cannot be removed is stale, not wrong.
   }
 }
 
@@ -93,12 +101,11 @@ export function readRecords(): MountRecord[] {
   const records: MountRecord[] = [];
   for (const dir of runtimeDirs()) {
     for (const name of fs.readdirSync(dir)) {
-      if (!name.endsWith('.json')) continue;
       const file = path.join(dir, name);
-      const record = readRecord(file);
-      if (!record) continue;
+      const record = name.endsWith('.json') ? readRecord(file) : null;
+      if (record === null) continue;
       if (isRunning(record)) records.push(record);
-      else fs.rmSync(file, { force: true });
+      else remove(file);
     }
   }
   return records;
@@ -112,7 +119,10 @@ export function isMounted(record: MountRecord): boolean {
   } catch {
     return false;
   }
-  return parseMountinfo(table).some((entry) => entry.device === record.device);
+  // Device numbers are used again: the place and the type must be the same too.
+  return parseMountinfo(table).some(
+    (entry) => entry.device === record.device && entry.mountPoint === record.mountPoint && entry.fstype === FUSE_TYPE,
+  );
 }
 
 /** The live mount whose upper or workdir is the inode `key`. One that is only ending does not count. */

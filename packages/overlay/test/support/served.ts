@@ -61,12 +61,18 @@ export function makeStage(): Stage {
 
 /** Whether a thread of `pid` still runs: descriptors are closed by the last, and the first may go before it. */
 export function isRunning(pid: number): boolean {
-  try {
-    const threads = fs.readdirSync(`/proc/${pid}/task`);
-    return threads.some((tid) => !/^State:\s+[ZX]/m.test(fs.readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8')));
-  } catch {
-    return fs.existsSync(`/proc/${pid}/fd/0`);
-  }
+  const read = (file: string): string | null => {
+    try {
+      return fs.readFileSync(file, 'utf8');
+    } catch {
+      return null;
+    }
+  };
+  if (read(`/proc/${pid}/status`) === null) return false;
+  return fs.readdirSync(`/proc/${pid}/task`).some((tid) => {
+    const status = read(`/proc/${pid}/task/${tid}/status`);
+    return status !== null && !/^State:\s+[ZX]/m.test(status);
+  });
 }
 
 /** Milliseconds until `pid` is gone; fails the test after `limit`. */

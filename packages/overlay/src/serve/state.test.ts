@@ -1,0 +1,124 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseOptions } from '../mount/options.ts';
+import { makedev, Stat } from '../sys/stat.ts';
+import { makeRuntimeDir, runtimeDirs } from './runtime-dir.ts';
+import {
+  describe as describeRecord,
+  inodeKey,
+  isMounted,
+  type MountRecord,
+  readRecords,
+  removeRecord,
+  startTime,
+  writeRecord,
+} from './state.ts';
+
+const uid = process.geteuid?.() ?? 0;
+
+function record(changes: Partial<MountRecord> = {}): MountRecord {
+  return {
+    version: 1,
+    backend: 'fuse',
+    pid: process.pid,
+    startTime: startTime('self')!,
+    // No filesystem has this number.
+    device: '0:1048570',
+    mountPoint: '/merged \xff',
+    source: 'a, source',
+    options: parseOptions(['lowerdir=/l1:/l2,upperdir=/u,workdir=/w']),
+    upper: '1:2',
+    work: '1:3',
+    ...changes,
+  };
+}
+
+describe('startTime', () => {
+  it('is the same for a process each time, and null for none', () => {
+    expect(startTime('self')).toBe(startTime(process.pid));
+    expect(startTime('self')).toBeGreaterThan(0);
+    expect(startTime(2 ** 22 + 1)).toBeNull();
+  });
+});
+
+describe('records', () => {
+  afterEach(() => removeRecord('0:1048570', process.pid));
+
+  it('come back as they were written, names that are no UTF-8 too', () => {
+    writeRecord(record());
+    expect(readRecords().find((known) => known.device === '0:1048570')).toEqual(record());
+    removeRecord('0:1048570', process.pid);
+    expect(readRecords().some((known) => known.device === '0:1048570')).toBe(false);
+  });
+
+  it('leave no temporary file', () => {
+    writeRecord(record());
+    const names = runtimeDirs().flatMap((dir) => fs.readdirSync(dir));
+    expect(names.filter((name) => name.startsWith('0-1048570'))).toEqual(['0-1048570.json']);
+  });
+
+  it('of a process that is gone, or whose pid is another’s by now, are dropped', () => {
+    writeRecord(record({ startTime: startTime('self')! - 1 }));
+    expect(readRecords().some((known) => known.device === '0:1048570')).toBe(false);
+    expect(runtimeDirs().some((dir) => fs.existsSync(path.join(dir, '0-1048570.json')))).toBe(false);
+  });
+
+  it('are removed by their own server alone: the number may be another’s by now', () => {
+    writeRecord(record());
+    removeRecord('0:1048570', process.pid + 1);
+    expect(readRecords().some((known) => known.device === '0:1048570')).toBe(true);
+  });
+
+  it('that are no JSON are passed over', () => {
+    fs.writeFileSync(path.join(makeRuntimeDir(), '0-1048570.json'), '{');
+    expect(readRecords().some((known) => known.device === '0:1048570')).toBe(false);
+    fs.rmSync(path.join(makeRuntimeDir(), '0-1048570.json'));
+  });
+
+  it('of a mount that is gone are not mounted', () => {
+    expect(isMounted(record())).toBe(false);
+  });
+
+  it('are described by mount point and process', () => {
+    expect(describeRecord(record())).toBe(`the strata mount at '/merged \\xff' (process ${process.pid})`);
+  });
+});
+
+it('an inode is named by its filesystem and number', () => {
+  const st = new Stat();
+  st.dev = makedev(8, 1);
+  st.ino = 2n ** 63n;
+  expect(inodeKey(st)).toBe('2049:9223372036854775808');
+});
+
+describe('the runtime directory', () => {
+  const saved = { XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR };
+  let dir: string;
+  beforeEach(() => {
+    dir = fs.mkdtempSync(path.join(tmpdir(), 'stratafs-'));
+    process.env.XDG_RUNTIME_DIR = dir;
+  });
+  afterEach(() => {
+    if (saved.XDG_RUNTIME_DIR === undefined) delete process.env.XDG_RUNTIME_DIR;
+    else process.env.XDG_RUNTIME_DIR = saved.XDG_RUNTIME_DIR;
+    fs.rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('is root’s own below /run, for others below XDG_RUNTIME_DIR', () => {
+    expect(makeRuntimeDir()).toBe(uid === 0 ? '/run/strata/mounts' : path.join(dir, 'strata', 'mounts'));
+  });
+
+  it('counts only when nobody else can have written to it', () => {
+    const mine = path.join(dir, 'strata', 'mounts');
+    fs.mkdirSync(mine, { recursive: true, mode: 0o700 });
+    expect(runtimeDirs()).toContain(mine);
+    fs.chmodSync(path.join(dir, 'strata'), 0o777);
+    expect(runtimeDirs()).not.toContain(mine);
+    fs.chmodSync(path.join(dir, 'strata'), 0o700);
+    fs.renameSync(mine, path.join(dir, 'elsewhere'));
+    fs.symlinkSync(path.join(dir, 'elsewhere'), mine);
+    expect(runtimeDirs()).not.toContain(mine);
+  });
+});
