@@ -5,8 +5,9 @@
 import { DescriptorCache } from '../layer/descriptor-cache.ts';
 import { DiskLayer } from '../layer/disk-layer.ts';
 import type { Layer } from '../layer/layer.ts';
+import { fillSuper } from '../overlay/fill-super.ts';
 import { isRefusal, type OverlayParams, type RedirectMode, type Refusal, resolveParams } from '../overlay/params.ts';
-import { mountSuper, Super } from '../overlay/super.ts';
+import { Super } from '../overlay/super.ts';
 import { toText } from '../sys/bytes.ts';
 import { errnoName } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -59,7 +60,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
     if (!(opening2 instanceof DiskLayer)) return fail(opening2);
     work = opening2;
   }
-  const sb = mountSuper(
+  const sb = fillSuper(
     config,
     { lowers, upper, work },
     {

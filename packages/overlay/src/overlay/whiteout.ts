@@ -83,7 +83,7 @@ export function removeDirAtomically(sb: Super, dir: Dentry, name: ByteString): n
 
 /** Removes a temporary object (a directory with the whiteouts in it too); what fails stays for the next mount. */
 export function cleanup(sb: Super, temp: ByteString): void {
-  const err = cleanTree(sb, sb.work!, temp, 1);
+  const err = cleanTree(sb.work!, temp, 1);
   if (err < 0) sb.hooks.log(`workdir: ${temp} could not be removed and is left for the next mount`);
 }
 
@@ -91,7 +91,7 @@ export function cleanup(sb: Super, temp: ByteString): void {
  * Removes (dir, name) with what is in it, to `depth` levels of directories below it: the kernel's
  * bound, since nothing that an overlay leaves behind is deeper and somebody's data might be.
  */
-export function cleanTree(sb: Super, dir: Dentry, name: ByteString, depth: number): number {
+export function cleanTree(dir: Dentry, name: ByteString, depth: number): number {
   const layer = dir.layer;
   const st = new Stat();
   let err = layer.lookup(dir, name, st);
@@ -104,7 +104,7 @@ export function cleanTree(sb: Super, dir: Dentry, name: ByteString, depth: numbe
   if (err >= 0) {
     for (const entry of entries) {
       const maybeDir = entry.type === DT_DIR || entry.type === DT_UNKNOWN;
-      if (maybeDir && depth > 0) err = cleanTree(sb, self, entry.name, depth - 1);
+      if (maybeDir && depth > 0) err = cleanTree(self, entry.name, depth - 1);
       else if (maybeDir) err = layer.rmdir(self, entry.name);
       else err = layer.unlink(self, entry.name);
       if (err === -ENOTDIR) err = layer.unlink(self, entry.name);
