@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseOptions } from '../mount/options.ts';
 import { makedev, Stat } from '../sys/stat.ts';
 import { makeRuntimeDir, runtimeDirs } from './runtime-dir.ts';
@@ -40,6 +41,18 @@ describe('startTime', () => {
     expect(startTime('self')).toBe(startTime(process.pid));
     expect(startTime('self')).toBeGreaterThan(0);
     expect(startTime(2 ** 22 + 1)).toBeNull();
+  });
+
+  it('is null for a process that has ended, waited for or not', async () => {
+    // The shell becomes `sleep`, which waits for no child: what `true` leaves is a zombie.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 10'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
+      await vi.waitFor(() => expect(fs.readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) Z /));
+      expect(startTime(pid)).toBeNull();
+    } finally {
+      parent.kill('SIGKILL');
+    }
   });
 });
 
