@@ -5,8 +5,9 @@
  * tree; an opaque or redirected directory is compared name by name.
  */
 import type { Dentry, RawDirent } from '../layer/layer.ts';
+import type { Found } from '../overlay/found.ts';
 import { DirInode } from '../overlay/inode.ts';
-import { type Found, lookupLayers } from '../overlay/lookup.ts';
+import { lookupLayers } from '../overlay/lookup.ts';
 import { list } from '../overlay/readdir.ts';
 import type { Super } from '../overlay/super.ts';
 import type { ByteString } from '../sys/bytes.ts';

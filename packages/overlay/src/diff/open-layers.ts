@@ -1,8 +1,9 @@
 /** Opens an upper and its lowers for looking: nothing is written, not even an atime, and no mount is needed. */
 import { DescriptorCache } from '../layer/descriptor-cache.ts';
 import { DiskLayer } from '../layer/disk-layer.ts';
+import { fillSuper } from '../overlay/fill-super.ts';
 import type { Config, Refusal } from '../overlay/params.ts';
-import { mountSuper, Super } from '../overlay/super.ts';
+import { Super } from '../overlay/super.ts';
 import { type ByteString, toText } from '../sys/bytes.ts';
 import { errnoName } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -46,7 +47,7 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
     return { errno: err, message: `layer ${toText(path)} cannot be opened: ${errnoName(err)}` };
   }
   const [upper, lowers] = paths.upperdir === undefined ? [null, opened] : [opened[0], opened.slice(1)];
-  const sb = mountSuper(
+  const sb = fillSuper(
     config,
     { lowers, upper, work: null },
     { log: () => {}, cancelled: () => false, uid: 0, gid: 0, random: (length) => Buffer.alloc(length) },
