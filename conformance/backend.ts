@@ -27,20 +27,24 @@ export interface OpenDoor extends Door {
 export interface View {
   /** A door on a directory of the union, by its path from the root ('' is the root). */
   door(path: ByteString): OpenDoor;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface Backend {
   readonly name: Exclude<TargetName, 'plain'>;
   /** Why it cannot run here, or null. */
   unavailable(base: BaseDir): string | null;
-  /** Throws where the layers cannot be mounted. */
-  mount(sys: Sys, layers: LayerDirs): View;
-  /** As `mount`, for cases that want to be refused. @returns a negative errno, or the view. */
-  tryMount(sys: Sys, layers: LayerDirs): View | number;
+  /** @returns the view, or a negative errno where the layers cannot be mounted. */
+  mount(sys: Sys, layers: LayerDirs): Promise<View | number>;
 }
 
-/** Whether these layers carry user.overlay.* marks. */
+/** The `-o` text; paths of test layers hold nothing that needs an escape. */
+export function optionText(layers: LayerDirs): string {
+  const upper = layers.upper === null ? [] : [`upperdir=${layers.upper}`, `workdir=${layers.work}`];
+  return [`lowerdir=${layers.lowers.join(':')}`, ...upper, ...layers.options].join(',');
+}
+
+/** How the overlay's own xattrs begin on the layers of a mount with these options. */
 export function marksPrefix(options: readonly string[]): ByteString {
   return options.includes('userxattr') ? 'user.overlay.' : 'trusted.overlay.';
 }

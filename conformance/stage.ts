@@ -35,12 +35,15 @@ export class Stage {
   readonly #upper: ByteString;
   readonly #work: ByteString;
   readonly #merged: ByteString;
+  /** How the overlay's own xattrs begin on these layers. */
+  readonly prefix: ByteString;
   #view: View | null = null;
 
   constructor(sys: Sys, base: BaseDir, backend: Backend, name: string, plan: StageOptions) {
     this.#sys = sys;
     this.#backend = backend;
     this.#plan = plan;
+    this.prefix = marksPrefix(plan.options);
     const at = base.make(name);
     const make = (part: string): ByteString => {
       check(sys.mkdirat(c.AT_FDCWD, `${at}/${part}`, 0o755), part);
@@ -54,7 +57,7 @@ export class Stage {
 
   /** Puts the layers of cases on disk, below directories called `group`. Before `mount`. */
   plant(group: ByteString, sets: readonly LayerSet[]): void {
-    const prefix = marksPrefix(this.#plan.options);
+    const { prefix } = this;
     const put = (layer: ByteString, trees: readonly Tree[]): void => {
       const entries: Record<ByteString, Node> = {};
       for (const tree of trees) {
@@ -78,19 +81,30 @@ export class Stage {
     }
   }
 
-  mount(): void {
-    this.#view = this.#backend.mount(this.#sys, {
+  /** @returns 0, or the errno with which the backend refuses the layers. */
+  async tryMount(): Promise<number> {
+    const view = await this.#backend.mount(this.#sys, {
       lowers: this.#lowers,
       upper: this.#plan.writable ? this.#upper : null,
       work: this.#work,
       merged: this.#merged,
       options: this.#plan.options,
     });
+    if (typeof view === 'number') {
+      return view;
+    }
+    this.#view = view;
+    return 0;
   }
 
-  close(): void {
-    this.#view?.close();
+  async mount(): Promise<void> {
+    check(await this.tryMount(), `${this.#backend.name} mount with ${this.#plan.options.join(',')}`);
+  }
+
+  async close(): Promise<void> {
+    const view = this.#view;
     this.#view = null;
+    await view?.close();
   }
 
   door(path: ByteString): OpenDoor {
@@ -109,15 +123,24 @@ export class Stage {
     return `${this.#upper}/${path}`;
   }
 
+  /** The whole work directory on disk. */
+  workDoor(): OpenDoor {
+    return new SysDoor(this.#sys, this.#work);
+  }
+
+  mergedPath(path: ByteString): ByteString {
+    return `${this.#merged}/${path}`;
+  }
+
   lowerPaths(path: ByteString): ByteString[] {
     return this.#lowers.map((lower) => `${lower}/${path}`);
   }
 
   /** Plays something that belongs to `paths`; throws when there a lower is not what it was before. */
-  guarded(paths: readonly ByteString[], play: () => void): void {
+  async guarded(paths: readonly ByteString[], play: () => void | Promise<void>): Promise<void> {
     const places = paths.flatMap((path) => this.lowerPaths(path));
     const before = places.map((place) => sealed(this.#sys, place));
-    play();
+    await play();
     for (const [i, place] of places.entries()) {
       const changed = differences(before[i], sealed(this.#sys, place), 'the lower before', 'the lower after');
       if (changed.length > 0) {

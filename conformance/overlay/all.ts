@@ -1,0 +1,52 @@
+/** Every overlay case, by the kind of mount that it plays on. */
+import type { OverlayGroup } from '../overlay-case.ts';
+import { copyUpCases } from './copy-up.ts';
+import { escapeCases } from './escape.ts';
+import { identityCases } from './identity.ts';
+import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
+import { opaqueCases } from './opaque.ts';
+import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from './rename.ts';
+import { walkCases } from './walk.ts';
+import { whiteoutCases } from './whiteouts.ts';
+
+/** Names are for people and for directories. */
+export const overlayGroups: Readonly<Record<string, OverlayGroup>> = {
+  defaults: {
+    options: ['redirect_dir=on'],
+    cases: {
+      ...walkCases,
+      ...whiteoutCases,
+      ...opaqueCases,
+      ...copyUpCases,
+      ...overlayRenameCases,
+      ...identityCases,
+      ...escapeCases('trusted', 'user'),
+    },
+  },
+  'redirect off': { options: ['redirect_dir=off'], cases: noRedirectCases },
+  'redirect nofollow': { options: ['redirect_dir=nofollow'], cases: { ...noRedirectCases, ...nofollowCases } },
+  'redirect follow': { options: ['redirect_dir=follow'], cases: { ...noRedirectCases, ...followCases } },
+  'one lower': { options: ['redirect_dir=on'], lowers: 1, cases: walkCases },
+  'read-only': { options: ['redirect_dir=follow'], writable: false, cases: readOnlyCases },
+  userxattr: {
+    options: ['userxattr'],
+    cases: { ...userxattrCases, ...userxattrNoRedirectCases, ...escapeCases('user', 'trusted') },
+  },
+  volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },
+};
+
+/** The groups for a user who may mount nothing and sets no trusted xattrs: engine in process only. */
+export const unprivilegedGroups: Readonly<Record<string, OverlayGroup>> = {
+  'unprivileged userxattr': {
+    options: ['userxattr', 'redirect_dir=on'],
+    cases: {
+      ...walkCases,
+      ...userxattrCases,
+      ...whiteoutCases,
+      ...opaqueCases,
+      ...copyUpCases,
+      ...overlayRenameCases,
+      ...identityCases,
+    },
+  },
+};

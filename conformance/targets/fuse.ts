@@ -1,0 +1,86 @@
+/**
+ * Our FUSE mount, served by a process of its own as `strata mount` starts it. A server that hangs
+ * would hang the test process with it, in a system call that nothing interrupts: a watchdog on
+ * another thread kills servers when no case has ended for a minute.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { MountError } from 'stratafs/internal/mount/mount-error';
+import { parseOptions } from 'stratafs/internal/mount/options';
+import { spawnServer } from 'stratafs/internal/serve/spawn';
+import { ESRCH } from 'stratafs/internal/sys/errno';
+import type { Sys } from 'stratafs/internal/sys/sys';
+import { type Backend, optionText } from '../backend.ts';
+import { check } from '../expect.ts';
+import { mountedView } from './mounted.ts';
+
+const HANG_MS = 60_000;
+
+/** [0] counts doors made; [1] is the pid of the server, 0 for none. */
+const shared = new Int32Array(new SharedArrayBuffer(8));
+
+const watch = `
+const { workerData } = require('node:worker_threads');
+const shared = new Int32Array(workerData);
+let seen = -1;
+setInterval(() => {
+  const now = Atomics.load(shared, 0);
+  const pid = Atomics.load(shared, 1);
+  if (now === seen && pid !== 0) {
+    console.error('no case ended for a minute: killing FUSE server ' + pid);
+    Atomics.store(shared, 1, 0);
+    try { process.kill(pid, 'SIGKILL'); } catch {}
+  }
+  seen = now;
+}, ${HANG_MS});
+`;
+
+let watchdog: Worker | null = null;
+
+function guard(pid: number): void {
+  Atomics.store(shared, 1, pid);
+  watchdog ??= new Worker(watch, { eval: true, workerData: shared.buffer });
+  watchdog.unref();
+}
+
+/** Waits until a server has finished what follows its unmounting. */
+async function ended(sys: Sys, pid: number): Promise<void> {
+  for (let waited = 0; sys.kill(pid, 0) !== -ESRCH; waited++) {
+    if (waited > 3000) {
+      throw new Error(`FUSE server ${pid} does not end`);
+    }
+    await sleep(10);
+  }
+}
+
+export const fuse: Backend = {
+  name: 'fuse',
+  unavailable(base) {
+    return base.privileged ? null : base.reason;
+  },
+  async mount(sys, layers) {
+    const options = parseOptions([optionText(layers)]);
+    let pid: number;
+    try {
+      ({ pid } = await spawnServer({ options, source: 'conformance', merged: layers.merged, debug: false }));
+    } catch (error) {
+      if (error instanceof MountError && error.errno !== 0) {
+        return -Math.abs(error.errno);
+      }
+      throw error;
+    }
+    guard(pid);
+    const view = mountedView(sys, layers.merged, async () => {
+      Atomics.store(shared, 1, 0);
+      check(sys.umount2(layers.merged, 0), `umount ${layers.merged}`);
+      await ended(sys, pid);
+    });
+    return {
+      ...view,
+      door(path) {
+        Atomics.add(shared, 0, 1);
+        return view.door(path);
+      },
+    };
+  },
+};
