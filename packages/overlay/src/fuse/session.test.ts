@@ -44,7 +44,8 @@ function run(device: Device) {
       polls.push(timeout);
       device.onPoll?.();
       fds[1].revents = stop[0] ? POLLIN : 0;
-      return 1;
+      // A wait with an end finds nothing.
+      return timeout < 0 ? 1 : 0;
     },
   } as unknown as Sys;
   const ops = recordingOps(device.answers ?? {});
@@ -120,10 +121,22 @@ describe('Session', () => {
   test('asks its policy before it sleeps', () => {
     let looks = 0;
     const served: number[] = [];
-    const policy: ServingPolicy = { served: (pid) => served.push(pid), lookAgain: () => ++looks < 3 };
+    const policy: ServingPolicy = {
+      ...blockingPolicy,
+      served: (pid) => served.push(pid),
+      lookAgain: () => ++looks < 3,
+    };
     const made = run({ reads: [message(op.UNLINK, ['x'], { pid: 7 }), -EAGAIN, -EAGAIN, -EAGAIN], policy });
     made.session.run();
     expect([looks, made.polls.length, served]).toEqual([3, 1, [7]]);
+  });
+
+  test('rests when nobody asks for a while, and not when somebody does', () => {
+    let rests = 0;
+    const policy: ServingPolicy = { ...blockingPolicy, quietMs: () => (rests === 0 ? 50 : -1), rest: () => rests++ };
+    const made = run({ reads: [-EAGAIN, -EAGAIN], policy });
+    made.session.run();
+    expect([made.polls, rests]).toEqual([[50, -1], 1]);
   });
 
   test('an answer that nobody wants any more is taken back', () => {

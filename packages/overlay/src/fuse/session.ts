@@ -26,6 +26,10 @@ export interface ServingPolicy {
   served(pid: number): void;
   /** Look again at once (true), or sleep until something comes. Asked after each empty look. */
   lookAgain(): boolean;
+  /** Milliseconds of silence after which `rest` is to be called, once; -1 for none. Asked before each sleep. */
+  quietMs(): number;
+  /** Work for when nobody asks for anything. */
+  rest(): void;
 }
 
 /** Sleeps at once: no CPU is used that no request asked for. */
@@ -34,6 +38,10 @@ export const blockingPolicy: ServingPolicy = {
   lookAgain() {
     return false;
   },
+  quietMs() {
+    return -1;
+  },
+  rest() {},
 };
 
 export interface SessionParts {
@@ -136,11 +144,12 @@ export class Session {
   }
 
   private wait(): void {
-    const { sys, wakeFd } = this.parts;
+    const { sys, wakeFd, policy } = this.parts;
     const [device, wake] = this.fds;
     device.revents = 0;
     wake.revents = 0;
-    sys.poll(this.fds, -1);
+    const quietMs = policy.quietMs();
+    if (sys.poll(this.fds, quietMs) === 0 && quietMs >= 0) policy.rest();
     if (wake.revents !== 0) sys.read(wakeFd, this.counter, 0, this.counter.length);
   }
 }

@@ -11,6 +11,8 @@ export class Nodes {
   private readonly sb: Super;
   private readonly byId = new Map<number, Inode>();
   private next = ROOT_ID + 1;
+  /** How many nodes have been dropped since the beginning. */
+  dropped = 0;
 
   constructor(sb: Super) {
     this.sb = sb;
@@ -61,6 +63,7 @@ export class Nodes {
     for (let at = work.pop(); at; at = work.pop()) {
       if (at.nlookup > 0 || at.holds > 0 || at === this.sb.root) continue;
       if (at.nodeid !== 0) this.byId.delete(at.nodeid);
+      this.dropped++;
       this.sb.inodes.delete(at);
       while (at.parent) {
         const parent: DirInode = at.parent;

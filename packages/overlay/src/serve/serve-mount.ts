@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { Connection } from '../fuse/connection.ts';
 import { Notify } from '../fuse/notify.ts';
 import { BackingFiles, backingDevice } from '../fuse/passthrough.ts';
-import { blockingPolicy, Session, type SessionEnd } from '../fuse/session.ts';
+import { type ServingPolicy, Session, type SessionEnd } from '../fuse/session.ts';
 import { checkMount } from '../mount/checks.ts';
 import {
   detachMount,
@@ -31,6 +31,7 @@ import { callerKilled } from './caller-killed.ts';
 import type { ServeConfig } from './config.ts';
 import { type Control, isCancelled, isDetached, stopServing } from './control.ts';
 import { type MountRecord, removeRecord, startTime, writeRecord } from './state.ts';
+import { trimmingPolicy } from './trim.ts';
 import { takeUpper, type UpperLocks } from './upper-locks.ts';
 
 /** Nothing changes but through this server, so what it said holds. A day, in seconds. */
@@ -77,6 +78,11 @@ interface Server {
   locks: UpperLocks;
 }
 
+/** A server whose engine is open. */
+interface OpenServer extends Server {
+  policy: ServingPolicy;
+}
+
 function serveLocked(server: Server): SessionEnd {
   const { sys } = server;
   // Whose request is being served: long work asks whether it is still wanted.
@@ -86,7 +92,7 @@ function serveLocked(server: Server): SessionEnd {
     const deviceFd = openFuseDevice(sys);
     try {
       connection = connect(server, ops, deviceFd);
-      return mountAndServe(server, connection, deviceFd);
+      return mountAndServe({ ...server, policy: trimmingPolicy(() => ops.nodes.dropped) }, connection, deviceFd);
     } finally {
       // Whoever still waits for an answer gets an error now and not after the engine has finished.
       sys.close(deviceFd);
@@ -96,7 +102,7 @@ function serveLocked(server: Server): SessionEnd {
   }
 }
 
-function openOps(server: Server, servedPid: () => number): Ops {
+function openOps(server: Server, servedPid: () => number): OverlayOps {
   const { sys, control, events } = server;
   const { overlay, flags, fuse } = server.config.options;
   const killed = callerKilled(sys, servedPid);
@@ -135,7 +141,7 @@ function connect(server: Server, ops: Ops, deviceFd: number): Connection {
   );
 }
 
-function mountAndServe(server: Server, connection: Connection, deviceFd: number): SessionEnd {
+function mountAndServe(server: OpenServer, connection: Connection, deviceFd: number): SessionEnd {
   const { sys, config, control, events } = server;
   const { options } = config;
   const point = openMerged(sys, config.merged);
@@ -152,7 +158,7 @@ function mountAndServe(server: Server, connection: Connection, deviceFd: number)
     deviceFd,
     wakeFd: control.wakeFd,
     stop: control.words,
-    policy: blockingPolicy,
+    policy: server.policy,
     trace: config.debug ? (line) => events.log(line) : null,
     onInit(agreed) {
       if (!agreed) {
