@@ -8,6 +8,7 @@ import { suggest } from 'stratafs/internal/mount/suggest';
 import { type ByteString, toText } from 'stratafs/internal/sys/bytes';
 import { byteArguments } from './argv.ts';
 import { CliError, usageError } from './cli-error.ts';
+import { mountErrorText } from './mount-error-text.ts';
 import { print, quietOnClosedPipe, say } from './output/streams.ts';
 import type { DefineVerb, Globals } from './verb.ts';
 import { verbs } from './verbs.ts';
@@ -85,7 +86,7 @@ function fail(name: string, error: unknown): number {
     return error.exitStatus;
   }
   if (isMountError(error)) {
-    say(`${name}: ${error.message} (${error.errnoName})`);
+    say(`${name}: ${mountErrorText(error)}`);
     return error.exitStatus;
   }
   const known = error instanceof Error ? error : new Error(String(error));

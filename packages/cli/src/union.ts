@@ -28,11 +28,16 @@ export interface UnionRequest {
   debug: boolean;
 }
 
+export interface Union extends Choice {
+  /** Of the FUSE server in the background, else null. */
+  serverPid: number | null;
+}
+
 /**
  * Mounts. Returns when the mount is live, or, in the foreground, when it has ended.
  * @throws MountError; then nothing is left behind.
  */
-export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Choice> {
+export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union> {
   const options = absoluteLayers(sys, withUsableXattrs(sys, request.options));
   const choice = chooseBackend(sys, options, request.backend);
   if (choice.backend === 'kernel') {
@@ -45,12 +50,13 @@ export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Choice
     } finally {
       locks.release();
     }
-  } else {
-    const { source, merged, debug } = request;
-    const config = serveConfig(sys, { options, source, merged, debug });
-    await (request.foreground ? runServer(sys, config, () => {}) : spawnServer(config));
+    return { ...choice, serverPid: null };
   }
-  return choice;
+  const { source, merged, debug } = request;
+  const config = serveConfig(sys, { options, source, merged, debug });
+  if (!request.foreground) return { ...choice, serverPid: (await spawnServer(config)).pid };
+  await runServer(sys, config, () => {});
+  return { ...choice, serverPid: null };
 }
 
 /** Where `trusted.*` is out of reach the overlay's notes go to `user.overlay.*`. */

@@ -15,6 +15,32 @@ export const verbs: readonly Verb[] = [
     usageStatus: 1,
   },
   {
+    name: 'run',
+    summary: 'run a command on a copy-on-write view of a directory',
+    load: async () => (await import('./commands/run.ts')).run,
+    usageStatus: 125,
+  },
+  {
+    name: 'ps',
+    summary: 'list the runs',
+    load: async () => (await import('./commands/ps.ts')).ps,
+  },
+  {
+    name: 'diff',
+    summary: 'list what a run changed',
+    load: async () => (await import('./commands/diff.ts')).diff,
+  },
+  {
+    name: 'rm',
+    summary: 'forget runs and what they changed',
+    load: async () => (await import('./commands/rm.ts')).rm,
+  },
+  {
+    name: 'discard',
+    summary: 'throw away what runs changed, and end them',
+    load: async () => (await import('./commands/rm.ts')).discard,
+  },
+  {
     name: 'doctor',
     summary: 'what this host can do, and which backend would be chosen',
     load: async () => (await import('./commands/doctor.ts')).doctor,

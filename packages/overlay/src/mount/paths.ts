@@ -24,16 +24,20 @@ export function realPath(sys: Sys, fd: number): ByteString | number {
   return sys.readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`);
 }
 
-/** For a message: in quotes, control characters and bytes that are no UTF-8 written as escapes. */
-export function show(path: ByteString): string {
-  const text = toText(path);
+/** For a line that people read: control characters and bytes that are no UTF-8 are written as escapes. */
+export function printable(bytes: ByteString): string {
+  const text = toText(bytes);
   const whole = text.includes('\ufffd')
-    ? path.replace(/[\x80-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16)}`)
+    ? bytes.replace(/[\x80-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16)}`)
     : text;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal.
-  const quiet = whole.replace(/[\x00-\x1f\x7f]/g, (c) => {
+  return whole.replace(/[\x00-\x1f\x7f]/g, (c) => {
     const short = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }[c];
     return short ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`;
   });
-  return `'${quiet}'`;
+}
+
+/** As `printable`, in quotes. */
+export function show(path: ByteString): string {
+  return `'${printable(path)}'`;
 }

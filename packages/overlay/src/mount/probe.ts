@@ -121,7 +121,8 @@ const settings: [file: string, forbids: (value: string) => boolean, advice: stri
   ],
 ];
 
-function namespaceObstacle(sys: Sys, complaint: string | undefined): string {
+/** Why user namespaces are not to be had: what forbids them, or else what unshare(1) complained of. */
+export function namespaceObstacle(sys: Sys, complaint: string | undefined): string {
   if (complaint === undefined) return 'unshare(1) is missing (package util-linux)';
   for (const [file, forbids, advice] of settings) {
     const value = readFile(sys, file);

@@ -47,9 +47,11 @@ export function hasSubordinateIds(sys: Sys): boolean {
 
 /**
  * The command that runs `program` in a private mount namespace, in which it may mount; with a user
- * namespace around it where this process may not mount by itself.
+ * namespace around it where this process may not mount by itself. New mounts of the host show up
+ * in it, its own stay inside.
  */
-export function inMountNamespace(sys: Sys, program: readonly string[]): string[] {
+export function inMountNamespace(sys: Sys, program: readonly string[], network: 'host' | 'none' = 'host'): string[] {
   const user = hasCapability(sys, CAP_SYS_ADMIN) ? [] : ['--user', '--map-current-user', '--keep-caps'];
-  return ['unshare', ...user, '--mount', '--propagation', 'private', '--', ...program];
+  const net = network === 'none' ? ['--net'] : [];
+  return ['unshare', ...user, ...net, '--mount', '--propagation', 'slave', '--', ...program];
 }

@@ -1,7 +1,7 @@
 /**
- * What changes the calling process as a whole: execve(2), and the ambient capabilities that it
- * would hand on. Not in the table of `Sys`: neither is a call that a layer or an overlay makes,
- * and the first one does not come back.
+ * What changes the calling process as a whole: execve(2), chroot(2), and the ambient capabilities
+ * that it would hand on. Not in the table of `Sys`: none is a call that a layer or an overlay
+ * makes, and the first one does not come back.
  */
 import type { ByteString } from './bytes.ts';
 import { F_SETFD } from './constants.ts';
@@ -54,4 +54,11 @@ export function clearAmbientCapabilities(): number {
   const libc = openLibc();
   const prctl = libc.func('prctl', 'int', ['int', 'int64', 'int64', 'int64', 'int64']);
   return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ? -libc.errno() : 0;
+}
+
+/** chroot(2), for all threads. The working directory stays what it is. */
+export function chroot(path: ByteString): number {
+  if (path.includes('\0')) return -EINVAL;
+  const libc = openLibc();
+  return libc.func('chroot', 'int', ['void *'])(Buffer.from(`${path}\0`, 'latin1')) < 0 ? -libc.errno() : 0;
 }
