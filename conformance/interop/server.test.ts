@@ -38,7 +38,7 @@ describe('the life of a server', () => {
     await box.sh(`${make}; for i in $(seq 200); do echo $i > lower/f$i; done; ${mount}`);
     const took = await box.sh(`
       for w in 1 2 3 4; do
-        (i=0; while echo $w $i >> merged/f$((i % 200)) && cat merged/f* > /dev/null && : > merged/n$w.$i; do i=$((i + 1)); done) 2> /dev/null &
+        (cd merged; i=0; while echo $w $i >> f$((i % 200)) && cat f* > /dev/null && : > n$w.$i; do i=$((i + 1)); done) 2> /dev/null &
       done
       sleep 1; pid=$(${server}); start=$(date +%s%N)
       kill -TERM $pid
