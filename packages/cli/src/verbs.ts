@@ -41,9 +41,19 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./commands/rm.ts')).discard,
   },
   {
+    name: 'explain',
+    summary: 'which layer serves a path, and why',
+    load: async () => (await import('./commands/explain.ts')).explain,
+  },
+  {
     name: 'doctor',
     summary: 'what this host can do, and which backend would be chosen',
     load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'info',
+    summary: 'where runs are kept, and how many there are',
+    load: async () => (await import('./commands/info.ts')).info,
   },
   {
     name: 'version',

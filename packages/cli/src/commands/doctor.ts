@@ -2,6 +2,9 @@
 import { show } from 'stratafs/internal/mount/paths';
 import { type HostReport, probeHost } from 'stratafs/internal/mount/probe';
 import { type ByteString, fromText } from 'stratafs/internal/sys/bytes';
+import { AT_FDCWD, F_OK } from 'stratafs/internal/sys/constants';
+import { ENOENT } from 'stratafs/internal/sys/errno';
+import type { Sys } from 'stratafs/internal/sys/sys';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { formatBytes } from '../output/bytes.ts';
 import { print, printJson } from '../output/streams.ts';
@@ -22,11 +25,18 @@ export const doctor: DefineVerb = (command, globals) => {
     .addHelpText('after', '\nExamples:\n  strata doctor\n  strata doctor --json /var/lib/containers')
     .action((directory: ByteString | undefined, flags: Flags) => {
       const sys = openSys();
-      const report = probeHost(sys, directory ?? storeRoot(sys, flags.root ?? globals.root).path);
+      const report = probeHost(sys, directory ?? existing(sys, storeRoot(sys, flags.root ?? globals.root).path));
       if (flags.json) printJson(report);
       else print(fromText(lines(report)));
     });
 };
+
+/** The nearest folder above that is there: what will be made lies on its filesystem. */
+function existing(sys: Sys, path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  if (slash <= 0 || sys.faccessat(AT_FDCWD, path, F_OK, 0) !== -ENOENT) return path;
+  return existing(sys, path.slice(0, slash));
+}
 
 /** yes, no, or that it could not be tried. */
 function answer(value: boolean | null): string {

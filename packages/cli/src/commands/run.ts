@@ -22,6 +22,7 @@ import type { Sys } from 'stratafs/internal/sys/sys';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { CliError } from '../cli-error.ts';
 import { makeDirectory, storeRoot } from '../root.ts';
+import { mountNamespace } from '../runs/namespace.ts';
 import type { RunPlan, Volume } from '../runs/plan.ts';
 import { prepareLayers } from '../runs/prepare.ts';
 import { isValidName, type RunRecord, RunStore } from '../runs/record.ts';
@@ -226,6 +227,7 @@ function become(sys: Sys, flags: Flags, decided: Decided): never {
     const plan: RunPlan = {
       root,
       id,
+      namespace: mountNamespace(sys),
       backend: decided.backend,
       env: (flags.env ?? []).filter((entry) => entry.includes('=')),
       workdir: flags.workdir === undefined ? null : absolutePath(directory, flags.workdir),

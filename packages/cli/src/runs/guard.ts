@@ -12,6 +12,7 @@ import type { Writable } from 'node:stream';
 import { listDir } from 'stratafs/internal/mount/read-file';
 import { AT_FDCWD } from 'stratafs/internal/sys/constants';
 import type { Sys } from 'stratafs/internal/sys/sys';
+import { mountNamespace } from './namespace.ts';
 
 /** How often to look for processes that were born while others were ended. */
 const ROUNDS = 50;
@@ -75,9 +76,9 @@ export class Guard {
   /** The pids in this process's mount namespace. */
   #members(): string[] {
     const sys = this.#sys;
-    const namespace = sys.readlinkat(AT_FDCWD, '/proc/self/ns/mnt');
+    const namespace = mountNamespace(sys);
     const entries = listDir(sys, AT_FDCWD, '/proc');
-    if (typeof entries === 'number' || typeof namespace === 'number') return [];
+    if (typeof entries === 'number') return [];
     return entries
       .map((entry) => entry.name)
       .filter((name) => /^\d/.test(name) && sys.readlinkat(AT_FDCWD, `/proc/${name}/ns/mnt`) === namespace);

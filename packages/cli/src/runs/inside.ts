@@ -19,6 +19,7 @@ import { say } from '../output/streams.ts';
 import { runChanges } from './changes.ts';
 import { exactCommand } from './exact-command.ts';
 import { Guard } from './guard.ts';
+import { mountNamespace } from './namespace.ts';
 import type { RunPlan } from './plan.ts';
 import { type RunRecord, RunStore, writeRecord } from './record.ts';
 import { Signals, signalStatus } from './signals.ts';
@@ -39,6 +40,8 @@ class Run {
     this.sys = sys;
     this.plan = plan;
     this.store = new RunStore(sys, plan.root);
+    // Whoever shares its namespace with a run is ended with the run.
+    if (mountNamespace(sys) === plan.namespace) throw new CliError(125, 'the run has no mount namespace of its own');
     this.guard = new Guard(sys);
     const record = this.store.read(plan.id);
     this.folder = sys.openat(AT_FDCWD, this.store.path(plan.id), O_PATH | O_DIRECTORY, 0);
@@ -73,7 +76,12 @@ class Run {
       store.remove(this.record);
       status = signals.early === null ? 125 : signalStatus(signals.early);
     } else {
-      this.ended(status);
+      try {
+        this.ended(status);
+      } catch (error) {
+        // The command has done what it has done: its status counts.
+        say(`strata run: ${error instanceof Error ? error.message : error}`);
+      }
     }
     await guard.dismiss();
     return status;
@@ -158,5 +166,9 @@ function leave(root: number): void {
   chroot('.');
 }
 
-const sys = openSys();
-process.exitCode = await new Run(sys, JSON.parse(process.argv[2]) as RunPlan).carryOut();
+try {
+  process.exitCode = await new Run(openSys(), JSON.parse(process.argv[2]) as RunPlan).carryOut();
+} catch (error) {
+  say(`strata run: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 125;
+}

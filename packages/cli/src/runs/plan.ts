@@ -14,6 +14,8 @@ export interface RunPlan {
   /** The store root, and the run in it, whose record says the rest. */
   root: ByteString;
   id: string;
+  /** The mount namespace that the caller is in, which the run must have left. */
+  namespace: ByteString;
   backend: 'auto' | Backend;
   /** `K=V`. */
   env: ByteString[];

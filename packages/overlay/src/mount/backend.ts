@@ -64,6 +64,7 @@ const notServed: [(options: MountOptions) => boolean, string][] = [
   [(o) => o.fuse.squashToGid !== undefined, 'squash_to_gid'],
   [(o) => o.fuse.staticNlink === true, 'static_nlink'],
   [(o) => o.fuse.noacl === true, 'noacl'],
+  [(o) => o.fuse.allowRoot === true, 'allow_root'],
   [(o) => o.fuse.autoUnmount === true, 'auto_unmount'],
   [(o) => o.fuse.maxRead !== undefined, 'max_read'],
   [(o) => o.fuse.subtype !== undefined, 'subtype'],
