@@ -156,6 +156,7 @@ export class OverlayPlay {
       of.map((name) => layersOf(this.group.cases[name], this.slugOf(name)));
     if (shared !== null) {
       shared.plant(GROUP, sets(names));
+      await shared.settle();
       await shared.mount();
       return;
     }
@@ -184,6 +185,15 @@ export class OverlayPlay {
   }
 }
 
+function lacks(test: OverlayCase, backend: Backend, base: BaseDir): string | null {
+  return lacking(test, [test.upper ?? null, ...test.lowers], backend.name, base);
+}
+
+/** The names of the cases that have here what they need. */
+export function playableCases(group: OverlayGroup, backend: Backend, base: BaseDir): string[] {
+  return Object.keys(group.cases).filter((name) => lacks(group.cases[name], backend, base) === null);
+}
+
 /** Registers every case of `groups`. @returns the plays by group, whose layers stay until `base` closes. */
 export function describeOverlay(
   sys: Sys,
@@ -193,25 +203,18 @@ export function describeOverlay(
 ): Map<string, OverlayPlay> {
   const plays = new Map<string, OverlayPlay>();
   for (const [groupName, group] of Object.entries(groups)) {
-    const lacks = (name: string): string | null => {
-      const test = group.cases[name];
-      return lacking(test, [test.upper ?? null, ...test.lowers], backend.name, base);
-    };
-    const names = Object.keys(group.cases);
     const play = new OverlayPlay(sys, base, backend, groupName, group);
     plays.set(groupName, play);
     describe(groupName, () => {
-      beforeAll(() => play.begin(names.filter((name) => lacks(name) === null)), 60_000);
+      beforeAll(() => play.begin(playableCases(group, backend, base)), 60_000);
       afterAll(() => play.end(), 60_000);
-      for (const name of names) {
+      for (const [name, test] of Object.entries(group.cases)) {
         it(name, async (context) => {
-          const reason = lacks(name);
+          const reason = lacks(test, backend, base);
           if (reason !== null) {
             context.skip(reason);
           }
-          await orSkip(context, () =>
-            playOverlay(sys, play.stage(name), backend, play.slugOf(name), group.cases[name]),
-          );
+          await orSkip(context, () => playOverlay(sys, play.stage(name), backend, play.slugOf(name), test));
         });
       }
     });

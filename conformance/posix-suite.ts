@@ -66,46 +66,91 @@ function plays(test: Case, position: Position): boolean {
   return test.positions === undefined || test.positions.includes(position);
 }
 
-/** Registers every case in every position of `backend`. The stage is for what comes after the cases. */
-export function describePosix(
-  sys: Sys,
-  base: BaseDir,
-  backend: Backend,
-  options: readonly string[],
-  positions: readonly Position[] = overlayPositions,
-): Stage {
-  const cases = Object.entries(posixCases);
-  const redirects = options.includes('redirect_dir=on');
-  const stage = new Stage(sys, base, backend, `posix-${backend.name}`, { lowers: LOWERS, writable: true, options });
-  const can = (test: Case): boolean => lacking(test, [test.tree ?? null], backend.name, base) === null;
-  beforeAll(async () => {
-    for (const position of positions) {
-      const playing = cases.filter(([, test]) => plays(test, position) && can(test));
-      stage.plant(
-        position,
-        playing.map(([name, test]) => place(position, slugOf(name), test.tree ?? {}, test.dir ?? {})),
-      );
+/** The cases in the positions of one union, planted on one stage. */
+export class PosixPlay {
+  readonly backend: Backend;
+  readonly options: readonly string[];
+  readonly positions: readonly Position[];
+  readonly stage: Stage;
+  readonly #base: BaseDir;
+  readonly #redirects: boolean;
+
+  constructor(
+    sys: Sys,
+    base: BaseDir,
+    backend: Backend,
+    name: string,
+    options: readonly string[],
+    positions: readonly Position[] = overlayPositions,
+  ) {
+    this.backend = backend;
+    this.options = options;
+    this.positions = positions;
+    this.#base = base;
+    this.#redirects = options.includes('redirect_dir=on');
+    this.stage = new Stage(sys, base, backend, name, { lowers: LOWERS, writable: true, options });
+  }
+
+  lacks(name: string): string | null {
+    const test = posixCases[name];
+    return lacking(test, [test.tree ?? null], this.backend.name, this.#base);
+  }
+
+  /** The names of the cases that mean something in `position`. */
+  names(position: Position): string[] {
+    return Object.keys(posixCases).filter((name) => plays(posixCases[name], position));
+  }
+
+  /** Those of them that have here what they need. */
+  playable(position: Position): string[] {
+    return this.names(position).filter((name) => this.lacks(name) === null);
+  }
+
+  async begin(): Promise<void> {
+    for (const position of this.positions) {
+      const sets = this.playable(position).map((name) => {
+        const { tree, dir } = posixCases[name];
+        return place(position, slugOf(name), tree ?? {}, dir ?? {});
+      });
+      this.stage.plant(position, sets);
     }
-    await stage.mount();
-  }, 60_000);
-  afterAll(() => stage.close(), 60_000);
-  for (const position of positions) {
+    await this.stage.settle();
+    await this.stage.mount();
+  }
+
+  path(position: Position, name: string): ByteString {
+    return `${position}/${slugOf(name)}`;
+  }
+
+  upperPath(position: Position, name: string): ByteString {
+    return this.stage.upperPath(this.path(position, name));
+  }
+
+  async play(position: Position, name: string): Promise<void> {
+    const path = this.path(position, name);
+    await this.stage.guarded([path, `${path}.below`], () =>
+      play(this.stage.door(path), this.backend.name, position, this.#redirects, posixCases[name]),
+    );
+  }
+}
+
+/** Registers every case in every position of `backend`. */
+export function describePosix(sys: Sys, base: BaseDir, backend: Backend, options: readonly string[]): PosixPlay {
+  const playing = new PosixPlay(sys, base, backend, `posix-${backend.name}`, options);
+  beforeAll(() => playing.begin(), 60_000);
+  afterAll(() => playing.stage.close(), 60_000);
+  for (const position of playing.positions) {
     describe(position, () => {
-      for (const [name, test] of cases.filter(([, test]) => plays(test, position))) {
+      for (const name of playing.names(position)) {
         it(name, async (context) => {
-          const lacks = lacking(test, [test.tree ?? null], backend.name, base);
-          if (lacks !== null) {
-            context.skip(lacks);
+          const reason = playing.lacks(name);
+          if (reason !== null) {
+            context.skip(reason);
           }
-          const path = `${position}/${slugOf(name)}`;
-          await orSkip(context, () =>
-            stage.guarded([path, `${path}.below`], () =>
-              play(stage.door(path), backend.name, position, redirects, test),
-            ),
-          );
+          await orSkip(context, () => playing.play(position, name));
         });
       }
     });
   }
-  return stage;
+  return playing;
 }

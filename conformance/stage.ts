@@ -10,6 +10,7 @@ import { type Backend, marksPrefix, type OpenDoor, type View } from './backend.t
 import type { BaseDir } from './base-dir.ts';
 import { check, readable } from './expect.ts';
 import { differences, sealed } from './snapshot.ts';
+import { kernel } from './targets/kernel.ts';
 import { SysDoor } from './targets/sys-door.ts';
 import { dir, type Node, plant, type Tree } from './tree.ts';
 
@@ -37,12 +38,14 @@ export class Stage {
   readonly #merged: ByteString;
   /** How the overlay's own xattrs begin on these layers. */
   readonly prefix: ByteString;
+  readonly #privileged: boolean;
   #view: View | null = null;
 
   constructor(sys: Sys, base: BaseDir, backend: Backend, name: string, plan: StageOptions) {
     this.#sys = sys;
     this.#backend = backend;
     this.#plan = plan;
+    this.#privileged = base.privileged;
     this.prefix = marksPrefix(plan.options);
     const at = base.make(name);
     const make = (part: string): ByteString => {
@@ -81,9 +84,9 @@ export class Stage {
     }
   }
 
-  /** @returns 0, or the errno with which the backend refuses the layers. */
-  async tryMount(): Promise<number> {
-    const view = await this.#backend.mount(this.#sys, {
+  /** @returns 0, or the errno with which the backend (by default the stage's own) refuses the layers. */
+  async tryMount(by: Backend = this.#backend): Promise<number> {
+    const view = await by.mount(this.#sys, {
       lowers: this.#lowers,
       upper: this.#plan.writable ? this.#upper : null,
       work: this.#work,
@@ -97,8 +100,22 @@ export class Stage {
     return 0;
   }
 
-  async mount(): Promise<void> {
-    check(await this.tryMount(), `${this.#backend.name} mount with ${this.#plan.options.join(',')}`);
+  async mount(by: Backend = this.#backend): Promise<void> {
+    check(await this.tryMount(by), `${by.name} mount with ${this.#plan.options.join(',')}`);
+  }
+
+  /**
+   * Has the kernel see all of the union once, where it can: at its first lookup it writes origins
+   * onto upper directories that have none. Without this, what an upper holds would depend on which
+   * names a case happens to look up (a listing by FUSE looks up more).
+   */
+  async settle(): Promise<void> {
+    if (!this.#privileged || !this.#plan.writable) {
+      return;
+    }
+    await this.mount(kernel);
+    sealed(this.#sys, this.#merged);
+    await this.close();
   }
 
   async close(): Promise<void> {
