@@ -147,7 +147,9 @@ function mountAndServe(server: OpenServer, connection: Connection, deviceFd: num
   const point = openMerged(sys, config.merged);
   let mount: FuseMount;
   try {
-    mount = mountFuse(sys, deviceFd, point, options.fuse.fsname ?? config.source, options.flags);
+    // As the kernel's overlay: without an upper the mount itself is read-only, which access(2) and FIFOs heed.
+    const flags = options.overlay.upperdir === undefined ? { ...options.flags, readOnly: true } : options.flags;
+    mount = mountFuse(sys, deviceFd, point, options.fuse.fsname ?? config.source, flags);
   } finally {
     sys.close(point);
   }
