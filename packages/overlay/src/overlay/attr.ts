@@ -10,6 +10,7 @@ import { type Inode, isDir } from './inode.ts';
 import {
   ATTR_ATIME,
   ATTR_ATIME_NOW,
+  ATTR_CTIME,
   ATTR_GID,
   ATTR_KILL_SUIDGID,
   ATTR_MODE,
@@ -55,11 +56,15 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   if (err < 0) return err;
   const real = inode.upper!;
   const layer = real.layer;
+  // What children inherit is looked at anew, should only a part of this succeed.
+  if (isDir(inode)) inode.mode = 0;
   if (valid & ATTR_SIZE) {
     err = truncate(real, file, set.size);
     if (err < 0) return err;
   }
-  if (valid & (ATTR_UID | ATTR_GID)) {
+  // Nothing asked is chown(-1, -1), or the kernel before a write to the backing file by one without
+  // CAP_FSETID: both take suid, sgid and file capabilities away, as the chown of nothing does.
+  if (valid & (ATTR_UID | ATTR_GID) || (valid & ~ATTR_CTIME) === 0) {
     err = layer.chown(real, valid & ATTR_UID ? set.uid : -1, valid & ATTR_GID ? set.gid : -1);
     if (err < 0) return err;
   }

@@ -40,34 +40,42 @@ export function copyUp(sb: Super, inode: Inode, maxData: number = Number.POSITIV
   return 0;
 }
 
+/** One copy-up. */
+interface Copy {
+  readonly inode: Inode;
+  readonly lower: Dentry;
+  /** The lower's attributes. */
+  readonly st: Stat;
+  /** The copy's, looked at before it appears: nothing may fail after. */
+  readonly made: Stat;
+  readonly maxData: number;
+}
+
 function copyUpOne(sb: Super, inode: Inode, maxData: number): number {
   const parent = inode.parent!;
   const dir = parent.upper!;
   const upper = dir.layer;
   const lower = inode.lowers[0];
-  const st = new Stat();
+  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData };
   const parentSt = new Stat();
-  let err = lower.layer.stat(lower, st);
+  let err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
   err = upper.stat(dir, parentSt);
   if (err < 0) return err;
   err = setImpure(sb, parent);
   if (err < 0) return err;
-  err =
-    st.type === S_IFREG
-      ? copyUpFile(sb, inode, lower, st, dir, inode.name, maxData)
-      : copyUpByRename(sb, inode, lower, st, dir, inode.name);
+  err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir) : copyUpByRename(sb, copy, dir);
   if (err < 0) return err;
   upper.utimens(dir, parentSt.atime, parentSt.atimeNsec, parentSt.mtime, parentSt.mtimeNsec);
-  adopt(sb, inode, new Dentry(upper, dir, inode.name), st);
+  adopt(sb, copy, new Dentry(upper, dir, inode.name));
   return 0;
 }
 
 /** The copy is in place: the inode changes over to it. */
-function adopt(sb: Super, inode: Inode, upper: Dentry, lowerSt: Stat): void {
+function adopt(sb: Super, copy: Copy, upper: Dentry): void {
+  const { inode } = copy;
   inode.upper = upper;
-  const st = sb.scratch;
-  if (upper.layer.stat(upper, st) >= 0) inode.upperIno = st.ino;
+  inode.upperIno = copy.made.ino;
   if (isDir(inode)) {
     inode.hasOrigin = true;
     inode.impure = false;
@@ -75,7 +83,7 @@ function adopt(sb: Super, inode: Inode, upper: Dentry, lowerSt: Stat): void {
   }
   inode.nlink = 1;
   inode.lowers = [];
-  inode.hasOrigin = lowerSt.nlink === 1;
+  inode.hasOrigin = copy.st.nlink === 1;
   if (!inode.hasOrigin) {
     // A hard link is broken here: from now on this name is an object of its own.
     inode.ino = sb.mapIno(0, inode.upperIno);
@@ -88,30 +96,24 @@ function keepsOrigin(st: Stat): boolean {
   return st.type === S_IFDIR || st.nlink === 1;
 }
 
-function copyUpFile(
-  sb: Super,
-  inode: Inode,
-  lower: Dentry,
-  st: Stat,
-  dir: Dentry,
-  name: ByteString,
-  maxData: number,
-): number {
+function copyUpFile(sb: Super, copy: Copy, dir: Dentry): number {
   const upper = dir.layer;
+  const work = sb.work!;
+  const { name } = copy.inode;
   const temp = sb.tmpfileWorks ? null : sb.tempName();
-  const file = temp === null ? upper.tmpfile(sb.work!, O_RDWR, 0o600) : upper.create(sb.work!, temp, O_RDWR, 0o600);
+  const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
   if (file < 0) return file;
-  let err = fillFile(sb, inode, lower, st, file, maxData);
+  let err = fillFile(sb, copy, file);
   if (err >= 0) {
-    err = temp === null ? upper.linkFile(file, dir, name) : upper.rename(sb.work!, temp, dir, name, RENAME_NOREPLACE);
+    err = temp === null ? upper.linkFile(file, dir, name) : upper.rename(work, temp, dir, name, RENAME_NOREPLACE);
   }
   upper.close(file);
-  if (err < 0 && temp !== null) upper.unlink(sb.work!, temp);
+  if (err < 0 && temp !== null) upper.unlink(work, temp);
   return err === -EEXIST ? -EIO : err;
 }
 
 /** Data, owner, attributes, mode, times and the flush: all that makes the open `file` the lower's copy. */
-function fillFile(sb: Super, inode: Inode, lower: Dentry, st: Stat, file: number, maxData: number): number {
+function fillFile(sb: Super, { lower, st, made, maxData }: Copy, file: number): number {
   const upper = sb.upper!;
   const size = Math.min(st.size, maxData);
   let err = 0;
@@ -135,13 +137,15 @@ function fillFile(sb: Super, inode: Inode, lower: Dentry, st: Stat, file: number
   if (err < 0) return err;
   err = upper.futimens(file, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
   if (err < 0) return err;
+  err = upper.fstat(file, made);
+  if (err < 0) return err;
   // Without this a power cut can leave the name on disk and the data not: an empty file over good lower data.
-  if (sb.config.fsync !== 'volatile' && inode.type === S_IFREG) return upper.fsync(file, false);
-  return 0;
+  return sb.config.fsync === 'volatile' ? 0 : upper.fsync(file, false);
 }
 
 /** Directories, symlinks and special files: made under a temporary name, then renamed. */
-function copyUpByRename(sb: Super, inode: Inode, lower: Dentry, st: Stat, dir: Dentry, name: ByteString): number {
+function copyUpByRename(sb: Super, copy: Copy, dir: Dentry): number {
+  const { inode, lower, st } = copy;
   const work = sb.work!;
   const upper = work.layer;
   const temp = sb.tempName();
@@ -154,29 +158,30 @@ function copyUpByRename(sb: Super, inode: Inode, lower: Dentry, st: Stat, dir: D
   } else err = upper.mknod(work, temp, st.type | 0o600, st.rdev);
   if (err < 0) return err;
   const made = new Dentry(upper, work, temp);
-  err = dress(sb, inode, lower, st, made);
-  if (err >= 0) err = upper.rename(work, temp, dir, name, RENAME_NOREPLACE);
+  err = dress(sb, copy, made);
+  if (err >= 0) err = upper.rename(work, temp, dir, inode.name, RENAME_NOREPLACE);
   upper.release(made);
   if (err < 0) cleanup(sb, temp);
   return err === -EEXIST ? -EIO : err;
 }
 
-function dress(sb: Super, inode: Inode, lower: Dentry, st: Stat, made: Dentry): number {
-  const upper = made.layer;
-  let err = upper.chown(made, st.uid, st.gid);
+function dress(sb: Super, { inode, lower, st, made }: Copy, d: Dentry): number {
+  const upper = d.layer;
+  let err = upper.chown(d, st.uid, st.gid);
   if (err < 0) return err;
-  err = copyXattrs(sb, lower, (name, value) => upper.setxattr(made, name, value, 0));
+  err = copyXattrs(sb, lower, (name, value) => upper.setxattr(d, name, value, 0));
   if (err < 0) return err;
   if (keepsOrigin(st)) {
-    err = upper.setxattr(made, sb.names.origin, originValue(sb, lower), 0);
+    err = upper.setxattr(d, sb.names.origin, originValue(sb, lower), 0);
     // user.* attributes exist on files and directories only; the kernel does without the origin there too.
     if (err < 0 && !(err === -EPERM && !isDir(inode))) return err;
   }
   if (st.type !== S_IFLNK) {
-    err = upper.chmod(made, st.mode & 0o7777);
+    err = upper.chmod(d, st.mode & 0o7777);
     if (err < 0) return err;
   }
-  return upper.utimens(made, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
+  err = upper.utimens(d, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
+  return err < 0 ? err : upper.stat(d, made);
 }
 
 /**
@@ -204,16 +209,19 @@ function copyUpUnlinked(sb: Super, inode: Inode, maxData: number): number {
   const lower = inode.lowers[0];
   if (inode.type !== S_IFREG) return -ESTALE;
   const upper = sb.upper!;
-  const st = new Stat();
-  let err = lower.layer.stat(lower, st);
+  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData };
+  let err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
-  const file = upper.tmpfile(sb.work!, O_RDWR, 0o600);
+  const temp = sb.tmpfileWorks ? null : sb.tempName();
+  const work = sb.work!;
+  const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
   if (file < 0) return file;
-  err = fillFile(sb, inode, lower, st, file, maxData);
+  if (temp !== null) upper.unlink(work, temp);
+  err = fillFile(sb, copy, file);
   if (err >= 0) {
     const d = upper.anonymous(file);
     if (typeof d === 'number') err = d;
-    else adopt(sb, inode, d, st);
+    else adopt(sb, copy, d);
   }
   upper.close(file);
   return err;

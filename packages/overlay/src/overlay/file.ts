@@ -39,10 +39,8 @@ export function open(sb: Super, inode: Inode, flags: number, killSuid: boolean, 
   const accmode = flags & O_ACCMODE;
   const truncates = (flags & O_TRUNC) !== 0;
   const writes = accmode !== O_RDONLY || truncates;
-  let truncate = false;
   if (writes) {
     if (sb.config.readOnly) return -EROFS;
-    truncate = truncates && inode.upper !== null;
     const err = copyUp(sb, inode, truncates ? 0 : Number.POSITIVE_INFINITY);
     if (err < 0) return err;
   }
@@ -50,7 +48,8 @@ export function open(sb: Super, inode: Inode, flags: number, killSuid: boolean, 
   const file = real.layer.open(real, accmode);
   if (file < 0) return file;
   const handle = new OpenFile(inode, real.layer, file, accmode, inode.upper === null);
-  if (truncate) {
+  // Also what was copied up empty just now: its mtime is still the lower's, and so is its suid.
+  if (truncates) {
     const err = truncateOpen(handle, scratch, killSuid);
     if (err < 0) {
       real.layer.close(file);

@@ -4,7 +4,7 @@
  * directory leaves the merged tree by one rename, whiteouts and all, and is cleared away afterwards.
  */
 import type { ByteString } from '../sys/bytes.ts';
-import { EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/errno.ts';
+import { EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { type DirInode, detach, type Inode, isDir } from './inode.ts';
@@ -18,7 +18,9 @@ import { AUFS_PREFIX, isWhiteout, removeDirAtomically, whiteoutNew, whiteoutOver
 export function lowerPositive(sb: Super, parent: DirInode, name: ByteString): boolean {
   const st = new Stat();
   for (const dir of parent.lowers) {
-    if (dir.layer.lookup(dir, name, st) >= 0) return !isWhiteout(st);
+    const err = dir.layer.lookup(dir, name, st);
+    // What cannot be looked at is taken to be there: without a whiteout it would come back.
+    if (err !== -ENOENT && err !== -ENAMETOOLONG) return err < 0 || !isWhiteout(st);
     if (sb.config.aufsWhiteouts && dir.layer.lookup(dir, AUFS_PREFIX + name, st) >= 0) return false;
   }
   return false;

@@ -105,17 +105,15 @@ function canMove(sb: Super, inode: Inode): boolean {
 
 /** The marks that `inode` needs to be itself below its new parent. */
 function mark(sb: Super, inode: Inode, newParent: DirInode, same: boolean): number {
-  const upper = inode.upper!;
-  if (isDir(inode) && inode.lowers.length > 0) {
-    const err = setRedirect(sb, inode, same);
-    if (err < 0) return err;
-  } else if (isDir(inode) && !inode.opaque && newParent.isMerge) {
-    const err = setOpaque(sb, upper);
-    if (err < 0) return err;
-    inode.opaque = true;
-  }
-  // The new parent now holds something whose number is its origin's.
-  return !same && inode.hasOrigin ? setImpure(sb, newParent) : 0;
+  // The new parent will hold something whose number is its origin's.
+  const err = !same && inode.hasOrigin ? setImpure(sb, newParent) : 0;
+  if (err < 0 || !isDir(inode)) return err;
+  if (inode.lowers.length > 0) return setRedirect(sb, inode, same);
+  if (inode.opaque || !newParent.isMerge) return 0;
+  const marked = setOpaque(sb, inode.upper!);
+  if (marked < 0) return marked;
+  inode.opaque = true;
+  return 0;
 }
 
 /** kernel: ovl_set_redirect. Inside one directory the old name alone; elsewhere the path from the root. */
@@ -225,7 +223,7 @@ function standsWhiteout(parent: DirInode, name: ByteString): boolean {
  * to replace. A fresh opaque directory with the same attributes takes its place in one exchange
  * (kernel: ovl_clear_empty), so that at no point the target is missing or its lower shows through.
  */
-function clearEmpty(sb: Super, parent: DirInode, name: ByteString, target: Inode): number {
+function clearEmpty(sb: Super, parent: DirInode, name: ByteString, target: DirInode): number {
   const upper = target.upper!;
   const layer = upper.layer;
   const inUpper: RawDirent[] = [];
@@ -243,6 +241,12 @@ function clearEmpty(sb: Super, parent: DirInode, name: ByteString, target: Inode
   if (err >= 0) err = setOpaque(sb, fresh);
   if (err >= 0) err = layer.rename(work, temp, parent.upper!, name, RENAME_EXCHANGE);
   layer.release(fresh);
+  if (err >= 0) {
+    // The whiteouts are gone: should the rename fail, nothing else keeps the lowers' entries out of sight.
+    target.opaque = true;
+    target.lowers = [];
+    dirModified(target);
+  }
   cleanup(sb, temp);
   return err;
 }

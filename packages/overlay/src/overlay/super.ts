@@ -9,6 +9,8 @@ import { type DirInode, InodeTable } from './inode.ts';
 import type { Config } from './params.ts';
 import { XattrNames } from './xattrs.ts';
 
+const NO_UUID = Buffer.alloc(16);
+
 export interface SuperHooks {
   /** One line for people: what was ignored, repaired, refused. */
   log(line: string): void;
@@ -73,10 +75,18 @@ export class Super {
     return this.fsNumbers.get(layer.dev)!;
   }
 
-  /** Layers of filesystem number `fs` by uuid, for origins. @returns a layer to ask, or null. */
+  /**
+   * A lower of the filesystem that an origin names by `uuid`; null where none has it, or more than one:
+   * the handle would be taken for an inode of the wrong one. No uuid can only mean the upper's own
+   * filesystem (kernel: ovl_lower_uuid_ok).
+   */
   layerByUuid(uuid: Buffer): Layer | null {
-    for (const layer of this.lowers) if (layer.uuid.equals(uuid)) return layer;
-    return null;
+    if (uuid.equals(NO_UUID)) {
+      const off = this.config.uuid === 'off';
+      return this.lowers.find((layer) => this.fsNumber(layer) === 0 && (off || layer.uuid.equals(uuid))) ?? null;
+    }
+    const named = this.lowers.filter((layer) => layer.uuid.equals(uuid));
+    return named.length > 0 && named.every((layer) => layer.dev === named[0].dev) ? named[0] : null;
   }
 
   /** Next name for something built in the workdir; `#` and a hex counter, as the kernel's. */

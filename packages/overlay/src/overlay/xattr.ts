@@ -1,15 +1,15 @@
 /**
  * Extended attributes of merged objects (kernel: ovl_xattr_get, ovl_xattr_set, ovl_listxattr).
  */
+import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { XATTR_REPLACE } from '../sys/constants.ts';
+import { S_ISGID, XATTR_REPLACE } from '../sys/constants.ts';
 import { EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
-import { killPriv } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
-import { isAcl, isTrusted } from './xattrs.ts';
+import { isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
 
 export function getxattr(sb: Super, inode: Inode, name: ByteString): Buffer | number {
   const real = inode.real;
@@ -50,7 +50,7 @@ export function setxattr(
   const set = real.layer.setxattr(real, sb.names.toLayer(name), value, flags);
   if (set < 0) return set;
   changed(inode, name);
-  return killSgid ? killPriv(real, scratch) : 0;
+  return killSgid && name === POSIX_ACL_ACCESS ? dropSgid(real, scratch) : 0;
 }
 
 export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
@@ -65,6 +65,13 @@ export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
   const removed = real.layer.removexattr(real, sb.names.toLayer(name));
   if (removed >= 0) changed(inode, name);
   return removed;
+}
+
+/** kernel posix_acl_update_mode: one outside the group may not keep sgid with an ACL of his; suid stays. */
+function dropSgid(real: Dentry, scratch: Stat): number {
+  const err = real.layer.stat(real, scratch);
+  if (err < 0 || !(scratch.mode & S_ISGID)) return err;
+  return real.layer.chmod(real, scratch.mode & 0o7777 & ~S_ISGID);
 }
 
 /** An ACL changes what new children inherit, and the mode. */

@@ -1,0 +1,40 @@
+/** Which layer an origin is looked for in: a handle must never be taken for an inode of another filesystem. */
+import { describe, expect, test } from 'vitest';
+import type { Layer } from '../layer/layer.ts';
+import type { Config } from './params.ts';
+import { Super } from './super.ts';
+
+const uuid = (n: number): Buffer => Buffer.alloc(16, n);
+const none = uuid(0);
+const layer = (label: string, dev: number, id: Buffer): Layer =>
+  ({ label, dev, uuid: id, fileHandle: () => -1, root: {} }) as unknown as Layer;
+
+function find(wanted: Buffer, upper: Layer, lowers: Layer[], config: Partial<Config> = {}): string | undefined {
+  const hooks = { log: () => {}, cancelled: () => false, uid: 0, gid: 0, random: () => none };
+  return new Super({ uuid: 'auto', ...config } as Config, { lowers, upper, work: null }, hooks).layerByUuid(wanted)
+    ?.label;
+}
+
+describe('layerByUuid', () => {
+  const upper = layer('upper', 1, none);
+
+  test('finds the filesystem by its uuid', () => {
+    expect(find(uuid(2), upper, [layer('a', 1, none), layer('b', 2, uuid(2))])).toBe('b');
+    expect(find(uuid(3), upper, [layer('a', 1, none)])).toBeUndefined();
+  });
+
+  test('two filesystems with one uuid, as copies of an image have, are none', () => {
+    expect(find(uuid(2), upper, [layer('a', 2, uuid(2)), layer('b', 3, uuid(2))])).toBeUndefined();
+    expect(find(uuid(2), upper, [layer('a', 2, uuid(2)), layer('b', 2, uuid(2))])).toBe('a');
+  });
+
+  test("no uuid is the upper's own filesystem alone", () => {
+    expect(find(none, upper, [layer('a', 2, none), layer('b', 1, none)])).toBe('b');
+    expect(find(none, upper, [layer('a', 2, none)])).toBeUndefined();
+    expect(find(none, layer('upper', 1, uuid(1)), [layer('a', 1, uuid(1))])).toBeUndefined();
+  });
+
+  test('with uuid=off origins carry none, and the one filesystem is meant', () => {
+    expect(find(none, layer('upper', 1, uuid(1)), [layer('a', 1, uuid(1))], { uuid: 'off' })).toBe('a');
+  });
+});
