@@ -206,5 +206,5 @@ describe.each(Object.entries(operations))('%s', (_, operation) => {
     let n = 1;
     while (runWithFault(operation, n, n % 2 ? EIO : ENOSPC, done).fired) n++;
     expect(n).toBeGreaterThan(2);
-  });
+  }, 60_000);
 });
