@@ -17,7 +17,7 @@ const spawning = { ...shared, globalSetup: ['scripts/test/build.ts'] };
 
 export default defineConfig({
   test: {
-    reporters: ['default', new SummaryReporter()],
+    reporters: [new SummaryReporter()],
     projects: [
       {
         ...common,

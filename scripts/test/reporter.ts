@@ -1,8 +1,9 @@
-// The end of every test run: the skips with their reasons, the seed of sampled tests, and one plain
-// last line `N passed, N failed[, N skipped]`. On CI (CI=true) a skip that docs/testing.md does not
-// list counts as failed. STRATA_SUMMARY=FILE gets the numbers as JSON, for .ci/run to add up.
+// vitest's own report, without the thousands of tests that passed in a file where one failed; then the
+// skips with their reasons, the seed of sampled tests, and one plain last line `N passed, N failed[, N
+// skipped]`. On CI (CI=true) a skip that docs/testing.md does not list counts as failed.
+// STRATA_SUMMARY=FILE gets the numbers as JSON, for .ci/run to add up.
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Reporter, TestCase, TestModule, TestSuite } from 'vitest/node';
+import { DefaultReporter, type TestCase, type TestModule, type TestModuleState, type TestSuite } from 'vitest/node';
 import { type AllowedSkip, isAllowed, parseAllowedSkips } from './skips.ts';
 
 interface Summary {
@@ -28,8 +29,14 @@ function hasFailedHook(suite: TestSuite | TestModule): boolean {
   return suite.errors().length > 0;
 }
 
-export class SummaryReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[], reason: string): void {
+export class SummaryReporter extends DefaultReporter {
+  protected override printTestCase(moduleState: TestModuleState, test: TestCase): void {
+    const slow = (test.diagnostic()?.duration ?? 0) > this.ctx.config.slowTestThreshold;
+    if (slow || test.result().state === 'failed') super.printTestCase(moduleState, test);
+  }
+
+  override onTestRunEnd(...[modules, unhandledErrors, reason]: Parameters<DefaultReporter['onTestRunEnd']>): void {
+    super.onTestRunEnd(modules, unhandledErrors, reason);
     const allowed = process.env.CI === 'true' ? parseAllowedSkips(readFileSync('docs/testing.md', 'utf8')) : null;
     const summary: Summary = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
     const skips: Skip[] = [];
