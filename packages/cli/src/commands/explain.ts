@@ -2,8 +2,7 @@
 import { type Explanation, explain as explainPath, type LayerAnswer } from 'stratafs/internal/diff/explain';
 import { openLayers } from 'stratafs/internal/diff/open-layers';
 import { parseOptions } from 'stratafs/internal/mount/options';
-import { printable, show } from 'stratafs/internal/mount/paths';
-import { type ByteString, fromText } from 'stratafs/internal/sys/bytes';
+import { type ByteString, fromText, printable } from 'stratafs/internal/sys/bytes';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from 'stratafs/internal/sys/constants';
 import { errnoName } from 'stratafs/internal/sys/errno';
 import type { Stat } from 'stratafs/internal/sys/stat';
@@ -126,10 +125,10 @@ function sentences(e: Explanation): string {
   if (e.errno !== 0) lines.push(`${path} cannot be looked up: ${errnoName(e.errno)}`);
   else if (!e.exists) lines.push(`${path} does not exist in the union`);
   else if (server === undefined) lines.push(`${path} is the root of the union`);
-  else lines.push(`${path} is served by the ${layerName(server)}, ${show(fromText(server.label))}`);
+  else lines.push(`${path} is served by the ${layerName(server)}, '${server.label}'`);
   const width = Math.max(...e.layers.map((layer) => layerName(layer).length));
   for (const layer of e.layers) {
-    lines.push(`  ${layerName(layer).padEnd(width)}  ${printable(fromText(layer.label))}`);
+    lines.push(`  ${layerName(layer).padEnd(width)}  ${layer.label}`);
     lines.push(`  ${' '.repeat(width)}    ${holds(layer, e.layers)}`);
   }
   lines.push(write(e));

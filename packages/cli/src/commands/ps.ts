@@ -1,7 +1,6 @@
 /** `strata ps`: the runs that are kept. */
 import { InvalidArgumentError } from 'commander';
-import { printable } from 'stratafs/internal/mount/paths';
-import { type ByteString, fromText } from 'stratafs/internal/sys/bytes';
+import { type ByteString, fromText, printable } from 'stratafs/internal/sys/bytes';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { bytesField } from '../output/json.ts';
 import { print, printJson } from '../output/streams.ts';

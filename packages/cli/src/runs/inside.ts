@@ -5,13 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { isChangeFailure } from 'stratafs/internal/diff/change-set';
-import { printable, show, workingDirectory } from 'stratafs/internal/mount/paths';
+import { show, workingDirectory } from 'stratafs/internal/mount/paths';
 import { readFile } from 'stratafs/internal/mount/read-file';
-import type { ByteString } from 'stratafs/internal/sys/bytes';
-import { AT_FDCWD, O_DIRECTORY, O_PATH } from 'stratafs/internal/sys/constants';
+import { type ByteString, fromText, printable } from 'stratafs/internal/sys/bytes';
+import { AT_FDCWD, F_OK, O_DIRECTORY, O_PATH } from 'stratafs/internal/sys/constants';
 import { errnoName } from 'stratafs/internal/sys/errno';
 import { bringLoopbackUp } from 'stratafs/internal/sys/loopback';
-import { chroot, clearAmbientCapabilities } from 'stratafs/internal/sys/process';
+import { chroot, clearAmbientCapabilities, fchdir } from 'stratafs/internal/sys/process';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { CliError } from '../cli-error.ts';
@@ -66,8 +66,8 @@ class Run {
       say(`strata run: ${error instanceof Error ? error.message : error}`);
     }
     // Out of the view again, which would be busy otherwise.
-    if (view !== null && view.base !== '') leave(root);
-    process.chdir('/');
+    fchdir(root);
+    if (view !== null && view.base !== '') chroot('.');
     const left = guard.endOthers();
     if (left > 0) say(`strata run: ended ${left} ${left === 1 ? 'process' : 'processes'} that the command left behind`);
     if (view !== null) await endView(sys, view, this.record.directory);
@@ -104,15 +104,13 @@ class Run {
   /** Root and working directory as the command is to have them. */
   private enter(view: View, workdir: ByteString): void {
     const { sys } = this;
-    if (view.base !== '') {
-      const err = chroot(view.base);
-      if (err < 0) throw new CliError(125, `the view of / cannot be entered: ${errnoName(err)}`);
-    }
+    const rooted = view.base === '' ? 0 : chroot(view.base);
+    if (rooted < 0) throw new CliError(125, `the view of / cannot be entered: ${errnoName(rooted)}`);
     const fd = sys.openat(AT_FDCWD, workdir, O_PATH | O_DIRECTORY, 0);
     if (fd < 0) throw new CliError(125, `the working directory ${show(workdir)} cannot be entered: ${errnoName(fd)}`);
-    // Through the descriptor, because Node takes no path that is not UTF-8.
-    process.chdir(`/proc/self/fd/${fd}`);
+    const err = fchdir(fd);
     sys.close(fd);
+    if (err < 0) throw new CliError(125, `the working directory ${show(workdir)} cannot be entered: ${errnoName(err)}`);
   }
 
   private environment(): ByteString[] {
@@ -132,13 +130,20 @@ class Run {
       const child = spawn(file, args, { env, stdio: 'inherit' });
       this.signals.forwardTo(child);
       child.once('error', (error: NodeJS.ErrnoException) => {
-        const missing = error.code === 'ENOENT';
+        const missing = error.code === 'ENOENT' || (error.code === 'EACCES' && !this.onPath(file, env.PATH));
         const what = show(this.record.command[0]);
         say(`strata run: ${what} ${missing ? 'is not found' : 'cannot be executed'} (${error.code})`);
         resolve(missing ? 127 : 126);
       });
       child.once('exit', (code, signal) => resolve(code ?? signalStatus(signal!)));
     });
+  }
+
+  /** A folder of PATH that may not be searched makes execvp(3) answer EACCES for a command that is nowhere. */
+  private onPath(file: string, path: string | undefined): boolean {
+    if (file.includes('/')) return true;
+    const places = (path ?? '').split(':').map((dir) => fromText(`${dir === '' ? '.' : dir}/${file}`));
+    return places.some((place) => this.sys.faccessat(AT_FDCWD, place, F_OK, 0) >= 0);
   }
 
   /** Says what changed; keeps or removes the record. */
@@ -161,14 +166,10 @@ class Run {
   }
 }
 
-function leave(root: number): void {
-  process.chdir(`/proc/self/fd/${root}`);
-  chroot('.');
-}
-
 try {
   process.exitCode = await new Run(openSys(), JSON.parse(process.argv[2]) as RunPlan).carryOut();
 } catch (error) {
   say(`strata run: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 125;
+  // At once, whatever is still under way: the guard takes away what is left.
+  process.exit(125);
 }

@@ -1,7 +1,7 @@
 /** What a run changed, in a few lines for people. */
 
 import type { Change } from 'stratafs/internal/diff/change-set';
-import { printable } from 'stratafs/internal/mount/paths';
+import { printable } from 'stratafs/internal/sys/bytes';
 
 /** Lines of changes that are shown; `strata diff` has them all. */
 const SHOWN = 10;

@@ -4,7 +4,7 @@ import { DiskLayer } from '../layer/disk-layer.ts';
 import { fillSuper } from '../overlay/fill-super.ts';
 import type { Config, Refusal } from '../overlay/params.ts';
 import { Super } from '../overlay/super.ts';
-import { type ByteString, toText } from '../sys/bytes.ts';
+import { type ByteString, printable } from '../sys/bytes.ts';
 import { errnoName } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 
@@ -34,7 +34,7 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
   const cache = new DescriptorCache(sys);
   const opened: DiskLayer[] = [];
   const open = (path: ByteString): number => {
-    const layer = DiskLayer.open(sys, cache, { path, label: toText(path), writable: false });
+    const layer = DiskLayer.open(sys, cache, { path, label: printable(path), writable: false });
     if (typeof layer === 'number') return layer;
     opened.push(layer);
     return 0;
@@ -44,7 +44,7 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
     const err = open(path);
     if (err >= 0) continue;
     for (const layer of opened) layer.destroy();
-    return { errno: err, message: `layer ${toText(path)} cannot be opened: ${errnoName(err)}` };
+    return { errno: err, message: `layer ${printable(path)} cannot be opened: ${errnoName(err)}` };
   }
   const [upper, lowers] = paths.upperdir === undefined ? [null, opened] : [opened[0], opened.slice(1)];
   const sb = fillSuper(

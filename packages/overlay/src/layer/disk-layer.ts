@@ -26,8 +26,9 @@ import {
   O_RDWR,
   O_TMPFILE,
   O_TRUNC,
+  STATX_ATTR_MOUNT_ROOT,
 } from '../sys/constants.ts';
-import { EACCES, EISDIR, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
+import { EACCES, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { DescriptorCache } from './descriptor-cache.ts';
@@ -62,6 +63,8 @@ export class DiskLayer implements Layer {
   readonly #sys: Sys;
   readonly #cache: DescriptorCache;
   readonly #reach: Reach;
+  /** A lower on the directory itself: what is mounted below shows through. */
+  readonly #plain: boolean;
   readonly #pinned = new Set<Dentry>();
   /** For open_by_handle_at, which refuses an O_PATH descriptor: -1 until it is needed. */
   #handleRoot = -1;
@@ -96,6 +99,7 @@ export class DiskLayer implements Layer {
     this.label = options.label;
     this.writable = options.writable;
     this.cloned = cloned;
+    this.#plain = !cloned && !options.writable;
     this.dev = dev;
     this.root = new Dentry(this, null, '');
     this.root.fd = root;
@@ -110,14 +114,28 @@ export class DiskLayer implements Layer {
     if (!isComponent(name)) return -EACCES;
     const dirfd = this.#cache.dirFd(dir);
     if (dirfd < 0) return dirfd;
-    return this.#sys.statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
+    const err = this.#sys.statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
+    return err === 0 && this.#plain && out.dev !== this.dev ? this.#mounted(out) : err;
   }
 
   stat(d: Dentry, out: Stat): number {
     const dirfd = this.#reach.locate(d);
     if (dirfd < 0) return dirfd;
-    if (this.#reach.name === '') return this.#sys.fstat(dirfd, out);
-    return this.#sys.statx(dirfd, this.#reach.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
+    const err =
+      this.#reach.name === ''
+        ? this.#sys.fstat(dirfd, out)
+        : this.#sys.statx(dirfd, this.#reach.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
+    return err === 0 && this.#plain && out.dev !== this.dev ? this.#mounted(out) : err;
+  }
+
+  /**
+   * What another filesystem has in the way of a lower that could not be cloned: its mount point is an
+   * empty directory with a number of its own, because inode numbers are one filesystem's.
+   */
+  #mounted(st: Stat): number {
+    if ((st.attributes & STATX_ATTR_MOUNT_ROOT) === 0) return -ENOENT;
+    st.ino = (BigInt(st.dev) << 32n) | (st.ino & 0xffffffffn);
+    return 0;
   }
 
   readdir(dir: Dentry, into: RawDirent[]): number {
@@ -125,9 +143,14 @@ export class DiskLayer implements Layer {
     if (dirfd < 0) return dirfd;
     const fd = this.#reach.openDirectory(dirfd);
     if (fd < 0) return fd;
-    const r = readDirents(this.#sys, fd, into);
+    const r = this.#plain && this.#isElsewhere(fd) ? 0 : readDirents(this.#sys, fd, into);
     this.#sys.close(fd);
     return r;
+  }
+
+  #isElsewhere(fd: number): boolean {
+    const st = new Stat();
+    return this.#sys.fstat(fd, st) === 0 && st.dev !== this.dev;
   }
 
   readlink(d: Dentry): ByteString | number {

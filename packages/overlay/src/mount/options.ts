@@ -5,11 +5,12 @@
  * format-options.ts. Which backend can do what was asked is backend.ts.
  */
 import type { OverlayParams } from '../overlay/params.ts';
-import { type ByteString, toText } from '../sys/bytes.ts';
+import type { ByteString } from '../sys/bytes.ts';
 import { EINVAL } from '../sys/errno.ts';
 import { splitOptions } from './escape.ts';
 import { MountError } from './mount-error.ts';
 import { optionTable, type Parsing } from './option-table.ts';
+import { show } from './paths.ts';
 import { suggest } from './suggest.ts';
 
 /** What every filesystem's mount can be told: mount(8), FILESYSTEM-INDEPENDENT MOUNT OPTIONS. */
@@ -100,11 +101,11 @@ function parseOption(parsing: Parsing, option: ByteString, mode: ParseMode): voi
   const read = optionTable.get(key);
   if (read === undefined) {
     const near = suggest(key, optionTable.keys());
-    const message = `unknown mount option '${toText(key)}'${near === undefined ? '' : `: did you mean '${near}'?`}`;
+    const message = `unknown mount option ${show(key)}${near === undefined ? '' : `: did you mean '${near}'?`}`;
     if (mode.warn === undefined) throw new MountError(-EINVAL, message);
     mode.warn(message);
     return;
   }
   const wrong = read(parsing, value, key);
-  if (wrong !== undefined) throw new MountError(-EINVAL, `mount option '${toText(option)}': ${wrong}`);
+  if (wrong !== undefined) throw new MountError(-EINVAL, `mount option ${show(option)}: ${wrong}`);
 }

@@ -1,5 +1,5 @@
 /** Paths as a person gave them: made absolute, and shown again in a message of one line. */
-import { type ByteString, toText } from '../sys/bytes.ts';
+import { type ByteString, printable } from '../sys/bytes.ts';
 import { AT_FDCWD } from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 
@@ -24,20 +24,7 @@ export function realPath(sys: Sys, fd: number): ByteString | number {
   return sys.readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`);
 }
 
-/** For a line that people read: control characters and bytes that are no UTF-8 are written as escapes. */
-export function printable(bytes: ByteString): string {
-  const text = toText(bytes);
-  const whole = text.includes('\ufffd')
-    ? bytes.replace(/[\x80-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16)}`)
-    : text;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal.
-  return whole.replace(/[\x00-\x1f\x7f]/g, (c) => {
-    const short = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }[c];
-    return short ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
-}
-
-/** As `printable`, in quotes. */
+/** For a message: as `printable` gives it, in quotes. */
 export function show(path: ByteString): string {
   return `'${printable(path)}'`;
 }

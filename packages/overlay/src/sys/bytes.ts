@@ -25,3 +25,16 @@ export function toBuffer(bytes: ByteString): Buffer {
 export function fromBuffer(buf: Buffer, start = 0, end: number = buf.length): ByteString {
   return buf.toString('latin1', start, end);
 }
+
+/** For a line that people read: control characters and bytes that are no UTF-8 are written as escapes. */
+export function printable(bytes: ByteString): string {
+  const text = toText(bytes);
+  const whole = text.includes('\ufffd')
+    ? bytes.replace(/[\x80-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16)}`)
+    : text;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal.
+  return whole.replace(/[\x00-\x1f\x7f]/g, (c) => {
+    const short = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }[c];
+    return short ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}

@@ -1,6 +1,6 @@
 /**
- * What changes the calling process as a whole: execve(2), chroot(2), and the ambient capabilities
- * that it would hand on. Not in the table of `Sys`: none is a call that a layer or an overlay
+ * What changes the calling process as a whole: execve(2), chroot(2), fchdir(2), and the ambient
+ * capabilities that it would hand on. Not in the table of `Sys`: none is a call that a layer or an overlay
  * makes, and the first one does not come back.
  */
 import type { ByteString } from './bytes.ts';
@@ -61,4 +61,10 @@ export function chroot(path: ByteString): number {
   if (path.includes('\0')) return -EINVAL;
   const libc = openLibc();
   return libc.func('chroot', 'int', ['void *'])(Buffer.from(`${path}\0`, 'latin1')) < 0 ? -libc.errno() : 0;
+}
+
+/** fchdir(2), for all threads; `process.chdir` takes no path that is not UTF-8. `process.cwd()` may not notice. */
+export function fchdir(fd: number): number {
+  const libc = openLibc();
+  return libc.func('fchdir', 'int', ['int'])(fd) < 0 ? -libc.errno() : 0;
 }
