@@ -65,10 +65,6 @@ export function equal<T>(actual: T, expected: T, what?: string): void {
   );
 }
 
-export function notEqual<T>(actual: T, expected: T, what = 'values'): void {
-  assert.notDeepEqual(actual, expected, `${what}: both ${format(actual)}`);
-}
-
 /** Permission bits, compared in octal. */
 export function modeIs(actual: number, expected: number): void {
   assert.equal(`0${(actual & 0o7777).toString(8)}`, `0${expected.toString(8)}`);

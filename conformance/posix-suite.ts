@@ -18,7 +18,7 @@ import { plant } from './tree.ts';
 const slugOf = slugs(Object.keys(posixCases));
 
 /** Runs one case through a door, which it closes. */
-export function play(door: OpenDoor, target: TargetName, position: Position, redirects: boolean, test: Case): void {
+function play(door: OpenDoor, target: TargetName, position: Position, redirects: boolean, test: Case): void {
   const umask = door.umask(0);
   try {
     test.run(Object.assign(door, { target, position, redirects }) as Scene);

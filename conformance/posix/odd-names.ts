@@ -67,7 +67,7 @@ function oddNames(): Cases {
 }
 
 /** Each call that takes a path, on that path; a second one is `f`. */
-export const calls: Readonly<Record<string, (t: Scene, path: ByteString) => unknown>> = {
+const calls: Readonly<Record<string, (t: Scene, path: ByteString) => unknown>> = {
   open: (t, path) => t.open(path, c.O_RDONLY),
   'open O_CREAT': (t, path) => t.open(path, c.O_CREAT | c.O_WRONLY, 0o600),
   'open O_CREAT|O_EXCL': (t, path) => t.open(path, c.O_CREAT | c.O_EXCL | c.O_WRONLY, 0o600),

@@ -197,6 +197,29 @@ export const readdirCases: Cases = {
       equal(names(t, 'd').length, 400);
     },
   },
+  'a listing in parts, with changes and whole listings by others between, has all that stayed, once': {
+    tree: { d: dir(many(300)) },
+    run(t) {
+      equal(names(t, 'd').length, 300);
+      const fd = openDir(t, 'd');
+      const seen = ok<Dirent[]>(t.getdents(fd, 2048) as Dirent[]);
+      const removed = new Set<string>();
+      for (let i = 0; i < 300; i += 5) {
+        const name = `entry-${String(i).padStart(5, '0')}`;
+        ok(t.unlink(`d/${name}`));
+        removed.add(name);
+        writeFile(t, `d/made-${i}`, '');
+      }
+      equal(names(t, 'd').length, 300);
+      seen.push(...dirents(t, fd, 2048));
+      const found = without(seen);
+      equal(new Set(found).size, found.length, 'no name twice');
+      equal(
+        found.filter((name) => name.startsWith('entry') && !removed.has(name)).sort(),
+        Object.keys(many(300)).filter((name) => !removed.has(name)),
+      );
+    },
+  },
   'rm -r by a listing that goes on while its entries go': {
     tree: { d: dir(many(500)) },
     run(t) {

@@ -32,7 +32,7 @@ interface Open {
   pos: number;
 }
 
-export class InProcessDoor implements OpenDoor {
+class InProcessDoor implements OpenDoor {
   readonly #ops: o.Ops;
   #caller: o.Caller;
   readonly #base: Step[];
