@@ -131,6 +131,7 @@ export class Connection {
     open.fh = 0;
     open.backingFd = -1;
     open.keepCache = false;
+    open.attrChanged = false;
     return open;
   }
 }

@@ -52,6 +52,12 @@ describe('files', () => {
     expect(attrValid()).toBe(90n);
   });
 
+  test('an open that changed attributes has the kernel ask for them again', () => {
+    const { call, notified } = serve(opening({ fh: 1, keepCache: true, attrChanged: true }));
+    call(op.OPEN, [u32(O_WRONLY), u32(0)], { nodeid: 5 });
+    expect(notified.map((message) => message.readBigUInt64LE(16))).toEqual([5n]);
+  });
+
   test('CREATE is passthrough too, and answers entry and open', () => {
     const { call, ops } = serve(opening({ fh: 12, backingFd: 8 }));
     const { payload } = call(op.CREATE, [u32(O_RDWR), u32(0o100644), u32(0o22), u32(0), 'new'], { nodeid: 3 });

@@ -64,6 +64,8 @@ export class OpenOut {
   backingFd = -1;
   /** The page cache (or cached listing) of this node may be kept from an earlier open. */
   keepCache = false;
+  /** Opening changed more than size and times: a link of a lower hard link was broken off, suid went. */
+  attrChanged = false;
 }
 
 /** Receives a listing. */

@@ -14,7 +14,7 @@ import { rename } from '../overlay/rename.ts';
 import type { Super } from '../overlay/super.ts';
 import * as xattrs from '../overlay/xattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { DT_DIR, O_ACCMODE, O_RDONLY, S_IFLNK, S_IFREG } from '../sys/constants.ts';
+import { DT_DIR, O_ACCMODE, O_RDONLY, O_TRUNC, S_IFLNK, S_IFREG } from '../sys/constants.ts';
 import { EBADF, EINVAL, ELOOP, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
@@ -208,8 +208,10 @@ export class OverlayOps implements Ops {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
     if (inode.type === S_IFLNK) return -ELOOP;
+    const before = inode.upper;
     const handle = files.open(this.sb, inode, flags, killPriv, this.scratch);
     if (typeof handle === 'number') return handle;
+    out.attrChanged = inode.upper !== before || (killPriv && (flags & O_TRUNC) !== 0);
     this.opened(handle, out);
     return 0;
   }

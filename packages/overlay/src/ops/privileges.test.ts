@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { isRoot, needsRoot } from '../../test/support/temp-dir.ts';
 import { me, setattr, stat, touch, useUnion, walk } from '../../test/support/union.ts';
 import { O_RDONLY, O_TRUNC, O_WRONLY } from '../sys/constants.ts';
-import { ATTR_CTIME } from './ops.ts';
+import { ATTR_CTIME, OpenOut } from './ops.ts';
 
 const union = useUnion();
 
@@ -49,6 +49,21 @@ describe('suid', () => {
     expect(o.setxattr(me, walk(o, 'file'), 'system.posix_acl_access', ACL, 0, true)).toBe(0);
     expect(stat(o, 'file').mode & 0o7000).toBe(0o4000);
   });
+});
+
+test('an open tells when it changed more than size and times', () => {
+  lower('file', 0o4755);
+  const o = union.mount();
+  const changed = (flags: number, killPriv: boolean): boolean => {
+    const open = new OpenOut();
+    expect(o.open(me, walk(o, 'file'), flags, killPriv, open)).toBe(0);
+    o.release(open.fh);
+    return open.attrChanged;
+  };
+  expect(changed(O_RDONLY, false)).toBe(false);
+  expect(changed(O_WRONLY, false)).toBe(true);
+  expect(changed(O_WRONLY, false)).toBe(false);
+  expect(changed(O_WRONLY | O_TRUNC, true)).toBe(true);
 });
 
 describe.runIf(isRoot)(needsRoot('sgid of a directory'), () => {
