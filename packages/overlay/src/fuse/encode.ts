@@ -20,7 +20,7 @@ export function validity(seconds: number): Validity {
 }
 
 /** struct fuse_attr. */
-export function encodeAttr(wire: Wire, at: number, stat: Stat): void {
+function encodeAttr(wire: Wire, at: number, stat: Stat): void {
   wire.setBig(at + attr.ino, stat.ino);
   wire.set64(at + attr.fileSize, stat.size);
   wire.set64(at + attr.blocks, stat.blocks);

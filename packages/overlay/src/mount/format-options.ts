@@ -59,7 +59,7 @@ const flagWords: [keyof MountFlags, on: string, off: string | undefined][] = [
   ['dirsync', 'dirsync', undefined],
 ];
 
-export function formatFlags(flags: MountFlags): string[] {
+function formatFlags(flags: MountFlags): string[] {
   const words: string[] = [];
   for (const [name, on, off] of flagWords) {
     const word = flags[name] === true ? on : flags[name] === false ? off : undefined;
@@ -90,7 +90,7 @@ const fuseWords: [keyof FuseOptions, string][] = [
   ['noacl', 'noacl'],
 ];
 
-export function formatFuse(fuse: FuseOptions): ByteString[] {
+function formatFuse(fuse: FuseOptions): ByteString[] {
   const words: ByteString[] = [];
   for (const [name, key] of fuseWords) {
     const value = fuse[name];

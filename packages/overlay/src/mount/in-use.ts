@@ -12,7 +12,7 @@ import { type MountEntry, overlayLayers, parseMountinfo, pathReadings } from './
 import { listDir, readFile } from './read-file.ts';
 
 /** One process for each mount namespace that can be seen, this thread's own first. */
-export function mountNamespaces(sys: Sys): string[] {
+function mountNamespaces(sys: Sys): string[] {
   const processes = ['thread-self'];
   const seen = new Set([sys.readlinkat(AT_FDCWD, '/proc/thread-self/ns/mnt')]);
   const names = listDir(sys, AT_FDCWD, '/proc');

@@ -52,17 +52,6 @@ export function mountKernel(sys: Sys, options: MountOptions, source: ByteString,
   }
 }
 
-/**
- * Makes the overlay without putting it anywhere.
- * @returns the descriptor of the detached mount; it lasts until the last descriptor is closed.
- * @throws MountError.
- */
-export function createKernelMount(sys: Sys, options: MountOptions, source: ByteString): number {
-  const mount = createMount(sys, options, source);
-  if (mount !== TOO_OLD) return mount;
-  throw new MountError(-ENOSYS, "this kernel's overlay cannot be mounted by descriptors (it is older than 6.8)");
-}
-
 /** Puts a detached mount on the directory that `point` stands for. @throws MountError; `mount` is then closed. */
 function attachMount(sys: Sys, mount: number, point: number, merged: ByteString): void {
   const err = sys.moveMount(mount, '', point, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);

@@ -5,7 +5,6 @@ import type { Sys } from '../sys/sys.ts';
 import { readFile } from './read-file.ts';
 
 export const CAP_SYS_ADMIN = 21;
-export const CAP_MKNOD = 27;
 
 /** Whether the effective set of this thread holds `capability`. */
 export function hasCapability(sys: Sys, capability: number): boolean {

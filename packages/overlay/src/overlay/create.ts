@@ -148,7 +148,7 @@ function inherit(sb: Super, who: Creator, parent: DirInode, recipe: Recipe): Hei
 }
 
 /** The directory's default ACL, asked once. */
-export function defaultAclOf(dir: DirInode): Buffer | null {
+function defaultAclOf(dir: DirInode): Buffer | null {
   if (dir.defaultAcl === undefined) {
     const value = dir.real.layer.getxattr(dir.real, POSIX_ACL_DEFAULT);
     dir.defaultAcl = typeof value === 'number' ? null : value;

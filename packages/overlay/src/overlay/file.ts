@@ -142,12 +142,6 @@ export function copyFileRange(from: OpenFile, offIn: number, to: OpenFile, offOu
   return to.layer.copyFileRange(from.file, offIn, to.file, offOut, len);
 }
 
-export function fstat(handle: OpenFile, out: Stat): number {
-  const err = follow(handle);
-  if (err < 0) return err;
-  return handle.layer.fstat(handle.file, out);
-}
-
 export function close(handle: OpenFile): void {
   handle.layer.close(handle.file);
 }

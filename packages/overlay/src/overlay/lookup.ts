@@ -125,7 +125,7 @@ function readRedirect(sb: Super, d: Dentry, w: Walk, prefix: ByteString, post: B
 }
 
 /** A name without `/`, or an absolute path without empty components. */
-export function validRedirect(redirect: ByteString): boolean {
+function validRedirect(redirect: ByteString): boolean {
   if (redirect === '' || redirect.includes('\0')) return false;
   if (!redirect.startsWith('/')) return !redirect.includes('/');
   return redirect

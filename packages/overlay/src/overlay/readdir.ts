@@ -16,7 +16,7 @@ import { isImpure } from './util.ts';
 import { AUFS_PREFIX, isWhiteout } from './whiteout.ts';
 
 /** The type of a directory entry for a mode. */
-export function direntType(mode: number): number {
+function direntType(mode: number): number {
   return (mode & S_IFMT) >>> 12;
 }
 

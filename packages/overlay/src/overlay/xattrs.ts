@@ -12,7 +12,6 @@ const ESCAPE = 'overlay.';
 
 export const POSIX_ACL_ACCESS = 'system.posix_acl_access';
 export const POSIX_ACL_DEFAULT = 'system.posix_acl_default';
-export const SECURITY_CAPABILITY = 'security.capability';
 
 /** The on-disk names under one prefix, `trusted.overlay.` or `user.overlay.`. */
 export class XattrNames {

@@ -11,7 +11,7 @@ export type Part = { u32: number } | { u64: number | bigint } | string | Buffer;
 export const u32 = (value: number): Part => ({ u32: value });
 export const u64 = (value: number | bigint): Part => ({ u64: value });
 
-export function body(parts: Part[]): Buffer {
+function body(parts: Part[]): Buffer {
   return Buffer.concat(
     parts.map((part) => {
       if (Buffer.isBuffer(part)) return part;
