@@ -60,7 +60,7 @@ export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union>
 }
 
 /** Where `trusted.*` is out of reach the overlay's notes go to `user.overlay.*`. */
-export function withUsableXattrs(sys: Sys, options: MountOptions): MountOptions {
+function withUsableXattrs(sys: Sys, options: MountOptions): MountOptions {
   if (options.overlay.userxattr !== undefined || mayUseTrustedXattrs(sys)) return options;
   return { ...options, overlay: { ...options.overlay, userxattr: true } };
 }

@@ -11,7 +11,6 @@ import { fileURLToPath } from 'node:url';
 import { MS_BIND } from 'stratafs/internal/sys/constants';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { ORDINARY } from './stage.ts';
-import { type CallOptions, call, type Outcome } from './strata.ts';
 
 const prefix: readonly string[] = [
   'setpriv',
@@ -47,8 +46,4 @@ export function ordinaryStrata(): string[] {
     };
   }
   return [...prefix, places.node, places.bin];
-}
-
-export function strataAsOrdinary(args: readonly string[], options: CallOptions = {}): Promise<Outcome> {
-  return call([...ordinaryStrata(), ...args], options);
 }
