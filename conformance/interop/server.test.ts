@@ -1,6 +1,6 @@
 /**
  * The server's life: killed, terminated under load, unmounted and mounted again a hundred times, and
- * asked a great many things. STRATA_SOAK=1 (`npm run soak`) asks a million, else a sample.
+ * asked a great many things. STRATA_SOAK=1 (`npm run soak:server`) asks a million, else a sample.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { servers } from './support/programs.ts';
