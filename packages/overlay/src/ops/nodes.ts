@@ -3,7 +3,7 @@
  * door refers to it (nlookup), while an open handle or a known child does (holds), and is then
  * dropped together with its cached descriptors, so that memory follows what the kernel remembers.
  */
-import { type DirInode, detach, type Inode, isDir } from '../overlay/inode.ts';
+import { type DirInode, detach, type Inode, releaseReal } from '../overlay/inode.ts';
 import type { Super } from '../overlay/super.ts';
 import { type EntryOut, ROOT_ID } from './ops.ts';
 
@@ -65,13 +65,12 @@ export class Nodes {
       if (at.nodeid !== 0) this.byId.delete(at.nodeid);
       this.dropped++;
       this.sb.inodes.delete(at);
+      releaseReal(at);
       while (at.parent) {
         const parent: DirInode = at.parent;
         detach(at, parent, at.name);
         work.push(parent);
       }
-      if (at.upper && (isDir(at) || at.upper.pinned)) at.upper.layer.release(at.upper);
-      if (isDir(at)) for (const lower of at.lowers) lower.layer.release(lower);
       at.nodeid = 0;
     }
   }

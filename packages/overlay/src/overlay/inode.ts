@@ -201,6 +201,18 @@ function dropName(inode: Inode, parent: DirInode, name: ByteString): void {
   }
 }
 
+/** Nobody uses `inode` any more: the descriptors go that are cached or pinned for it. */
+export function releaseReal(inode: Inode): void {
+  const { upper } = inode;
+  if (upper && (isDir(inode) || upper.pinned)) upper.layer.release(upper);
+  if (!isDir(inode)) return;
+  // A lower that a redirect led to has a way of its own from its layer's root.
+  const own = (d: Dentry): boolean => !inode.parent?.lowers.includes(d);
+  for (const lower of inode.lowers) {
+    for (let d: Dentry | null = lower; d && (d === lower || own(d)); d = d.parent) d.layer.release(d);
+  }
+}
+
 /**
  * A rename has moved (oldParent, oldName) to (parent, name): the inode's own record of its names,
  * its upper dentry and the directories' tables follow.

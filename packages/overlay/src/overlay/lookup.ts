@@ -139,6 +139,10 @@ function lookupLayer(sb: Super, base: Dentry, w: Walk, st: Stat): Dentry | null 
   if (!w.target.startsWith('/')) return lookupSingle(sb, base, w.target, w, '', '', st);
   const parts = w.target.slice(1).split('/');
   let at: Dentry = base;
+  // Nobody else knows the directories on the way: their descriptors would stay until others push them out.
+  const leave = (): void => {
+    for (let d = at; d !== base; d = d.parent!) base.layer.release(d);
+  };
   for (let i = 0; i < parts.length; i++) {
     const prefix = `/${parts
       .slice(0, i)
@@ -146,9 +150,13 @@ function lookupLayer(sb: Super, base: Dentry, w: Walk, st: Stat): Dentry | null 
       .join('')}`;
     const post = i + 1 < parts.length ? `/${parts.slice(i + 1).join('/')}` : '';
     const found = lookupSingle(sb, at, parts[i], w, prefix, post, st);
-    if (found === null || typeof found === 'number') return found;
+    if (found === null || typeof found === 'number') {
+      leave();
+      return found;
+    }
     at = found;
   }
+  leave();
   return at;
 }
 

@@ -7,7 +7,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
-import { type DirInode, detach, type Inode, isDir } from './inode.ts';
+import { type DirInode, detach, type Inode, isDir, releaseReal } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import type { Super } from './super.ts';
@@ -90,9 +90,13 @@ function victim(sb: Super, parent: DirInode, name: ByteString): Inode | number {
  */
 export function keepAlive(inode: Inode, parent: DirInode, name: ByteString): number {
   const upper = inode.upper;
-  if (!upper || upper.pinned || (inode.nlookup === 0 && inode.holds === 0)) return 0;
+  if (!upper || upper.pinned || !inUse(inode)) return 0;
   if (inode.parent !== parent || inode.name !== name || inode.aliases?.length) return 0;
   return upper.layer.pin(upper);
+}
+
+function inUse(inode: Inode): boolean {
+  return inode.nlookup > 0 || inode.holds > 0;
 }
 
 /** The name did not go after all: the descriptor of `keepAlive` is not needed. */
@@ -102,11 +106,12 @@ export function letGo(inode: Inode): void {
 
 /** The tables after the name has gone. */
 export function gone(sb: Super, inode: Inode, parent: DirInode, name: ByteString): void {
+  if (!inUse(inode)) releaseReal(inode);
   detach(inode, parent, name);
   dirModified(parent);
   inode.nlink--;
   if (inode.parent !== null) return;
   inode.unlinked = true;
-  // An inode with further names, not known yet, must be found again under them.
-  if (isDir(inode) || !inode.upper || inode.nlink <= 0) sb.inodes.delete(inode);
+  // One that is in use and has further names, not known yet, must be found again under them.
+  if (isDir(inode) || !inode.upper || inode.nlink <= 0 || !inUse(inode)) sb.inodes.delete(inode);
 }
