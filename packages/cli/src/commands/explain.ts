@@ -100,21 +100,20 @@ function holds(layer: LayerAnswer, all: readonly LayerAnswer[]): string {
   ];
   const note = marks.length > 0 ? ` (${marks.join('; ')})` : '';
   const at = printable(path);
+  const hider = layerName(all.find((other) => other.number === layer.hiddenBy) ?? layer);
   switch (layer.holding) {
     case 'serves':
       return `${at}: ${object}${note}, which serves`;
     case 'merged':
       return `${at}: ${object}${note}, merged`;
-    case 'hidden': {
-      const by = all.find((other) => other.number === layer.hiddenBy) ?? layer;
-      return `${at}: ${object === '' ? 'whiteout' : object}, hidden by ${layerName(by)}`;
-    }
+    case 'hidden':
+      return `${at}: ${object === '' ? 'whiteout' : object}, hidden by ${hider}`;
     case 'whiteout':
       return `${at}: whiteout, which hides it in the layers below`;
     case 'nothing':
       return `${at}: nothing`;
     case 'unreached':
-      return `not looked at: the way to it ends at ${at}`;
+      return `not looked at: the way to it ends at ${at}${layer.hiddenBy === null ? '' : `, hidden by ${hider}`}`;
   }
 }
 

@@ -131,6 +131,10 @@ function statOf(d: Dentry): Stat | null {
   return d.layer.stat(d, st) < 0 ? null : st;
 }
 
+function join(dir: Dentry | null | undefined, name: ByteString): ByteString {
+  return `${dir ? pathOf(dir) : ''}/${name}`.replace('//', '/');
+}
+
 /** One step: what each layer has for `name`. */
 function judge(
   sb: Super,
@@ -168,10 +172,16 @@ function judge(
       first ??= answer;
       continue;
     }
+    if (found !== null && found.redirect !== null && layer !== sb.upper) {
+      // Asked for another path, which it does not have.
+      const path = found.redirect.startsWith('/') ? found.redirect : join(above, found.redirect);
+      Object.assign(answer, { holding: last ? 'nothing' : 'unreached', path, st: null, hiddenBy: null });
+      continue;
+    }
     const st = new Stat();
     const missing = layer.lookup(above!, name, st) < 0;
     const whiteout = !missing && isWhiteout(st);
-    const path = `${pathOf(above!)}/${name}`.replace('//', '/');
+    const path = join(above, name);
     Object.assign(answer, { path, opaque: false, redirect: null, st: missing || whiteout ? null : st });
     if (missing) {
       answer.holding = last ? 'nothing' : 'unreached';

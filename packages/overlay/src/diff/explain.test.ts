@@ -1,0 +1,128 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Super } from '../overlay/super.ts';
+import { fromText } from '../sys/bytes.ts';
+import { AT_FDCWD, S_IFCHR } from '../sys/constants.ts';
+import { openSys } from '../sys/sys-koffi.ts';
+import { type Explanation, explain } from './explain.ts';
+import { openLayers } from './open-layers.ts';
+
+const sys = openSys();
+let top: string;
+
+beforeEach(() => {
+  top = fs.mkdtempSync(path.join(os.tmpdir(), 'strata-explain-'));
+  for (const name of ['upper', 'one', 'two', 'three']) fs.mkdirSync(path.join(top, name));
+  return () => fs.rmSync(top, { recursive: true, force: true });
+});
+
+function put(file: string, content = 'content'): void {
+  fs.mkdirSync(path.dirname(path.join(top, file)), { recursive: true });
+  fs.writeFileSync(path.join(top, file), content);
+}
+
+function whiteout(file: string): void {
+  fs.mkdirSync(path.dirname(path.join(top, file)), { recursive: true });
+  expect(sys.mknodat(AT_FDCWD, fromText(path.join(top, file)), S_IFCHR, 0)).toBe(0);
+}
+
+function mark(dir: string, name: string, value: string): void {
+  const at = fromText(path.join(top, dir));
+  expect(sys.setxattrat(AT_FDCWD, at, `user.overlay.${name}`, Buffer.from(value), 0)).toBe(0);
+}
+
+function ask(file: string, upper = true, redirects = true): Explanation {
+  const sb = openLayers(sys, {
+    lowerdirs: ['one', 'two', 'three'].map((name) => fromText(path.join(top, name))),
+    ...(upper && { upperdir: fromText(path.join(top, 'upper')) }),
+    userxattr: true,
+    redirects,
+  });
+  if (!(sb instanceof Super)) throw new Error(sb.message);
+  try {
+    return explain(sb, file);
+  } finally {
+    sb.destroy();
+  }
+}
+
+/** `holding` of each layer, with where it looked when that is another path. */
+function holdings(e: Explanation): string[] {
+  return e.layers.map(
+    (l) => `${l.holding}${l.path === e.path ? '' : ` ${l.path}`}${l.hiddenBy === null ? '' : ` by ${l.hiddenBy}`}`,
+  );
+}
+
+describe('explain', () => {
+  it('finds the layer that serves a file, and what it hides', () => {
+    put('two/d/file', 'twelve bytes');
+    put('three/d/file');
+    const e = ask('d/file');
+    expect(holdings(e)).toEqual(['unreached /d', 'unreached /d', 'serves', 'hidden by 2']);
+    expect(e).toMatchObject({ path: '/d/file', exists: true, errno: 0 });
+    expect(e.write).toEqual({ effect: 'copy-up', bytes: 12, directories: ['/d'] });
+    expect(ask('d/file', false).write).toEqual({ effect: 'read-only', bytes: 0, directories: [] });
+  });
+
+  it('writes in place what the upper has', () => {
+    put('upper/file');
+    put('one/file');
+    const e = ask('/file');
+    expect(holdings(e)).toEqual(['serves', 'hidden by 0', 'nothing', 'nothing']);
+    expect(e.write).toEqual({ effect: 'in-place', bytes: 0, directories: [] });
+  });
+
+  it('merges directories down to an opaque one', () => {
+    for (const layer of ['upper', 'one', 'two', 'three']) fs.mkdirSync(path.join(top, layer, 'd'));
+    mark('two/d', 'opaque', 'y');
+    const e = ask('d');
+    expect(holdings(e)).toEqual(['serves', 'merged', 'merged', 'hidden by 2']);
+    expect(e.layers[2].opaque).toBe(true);
+    put('three/d/below');
+    expect(holdings(ask('d/below'))).toEqual(['nothing', 'nothing', 'nothing', 'unreached /d by 2']);
+  });
+
+  it('shows the whiteout, and what it hides', () => {
+    whiteout('one/gone');
+    put('two/gone');
+    const e = ask('gone');
+    expect(e.exists).toBe(false);
+    expect(holdings(e)).toEqual(['nothing', 'whiteout', 'hidden by 1', 'nothing']);
+    expect(e.write).toEqual({ effect: 'create', bytes: 0, directories: [] });
+  });
+
+  it('hides what is below a file, and behind one', () => {
+    put('one/x');
+    put('two/x/in');
+    expect(holdings(ask('x'))).toEqual(['nothing', 'serves', 'hidden by 1', 'nothing']);
+    const e = ask('x/in');
+    expect(e.exists).toBe(false);
+    expect(e.write.effect).toBe('no-parent');
+    put('two/y');
+    fs.mkdirSync(path.join(top, 'one/y'));
+    put('three/y/in');
+    // A file under a directory is left out, and what lies below it too.
+    expect(holdings(ask('y'))).toEqual(['nothing', 'serves', 'hidden by 1', 'hidden by 2']);
+  });
+
+  it('follows a redirect to where the data is', () => {
+    fs.mkdirSync(path.join(top, 'upper/new'));
+    mark('upper/new', 'redirect', '/old/place');
+    put('two/old/place/file', '123');
+    put('three/new/file');
+    const e = ask('new/file');
+    expect(holdings(e)).toEqual(['nothing', 'unreached /old/place', 'serves /old/place/file', 'unreached /old/place']);
+    expect(e.write).toEqual({ effect: 'copy-up', bytes: 3, directories: [] });
+    expect(ask('new').layers[0].redirect).toBe('/old/place');
+    // Where redirects do not count the lookup itself fails.
+    expect(ask('new', true, false)).toMatchObject({ exists: false, errno: -1 });
+  });
+
+  it('knows what is nowhere, and the root', () => {
+    expect(ask('no')).toMatchObject({ exists: false, write: { effect: 'create' } });
+    expect(ask('no/where')).toMatchObject({ exists: false, write: { effect: 'no-parent' } });
+    expect(ask('/')).toMatchObject({ path: '/', exists: true, write: { effect: 'in-place' } });
+  });
+});
