@@ -143,12 +143,17 @@ export class DescriptorCache {
 
 /** A quarter of the soft limit of open files, at most 4096: most descriptors belong to open files. */
 export function defaultCapacity(sys: Sys): number {
+  return Math.min(4096, descriptorLimit(sys) >> 2);
+}
+
+/** The soft limit of open files of this process; 1024 where it cannot be read. */
+export function descriptorLimit(sys: Sys): number {
   const fd = sys.openat(AT_FDCWD, '/proc/self/limits', O_RDONLY, 0);
-  if (fd < 0) return 256;
+  if (fd < 0) return 1024;
   const buf = Buffer.alloc(4096);
   const length = sys.read(fd, buf, 0, buf.length);
   sys.close(fd);
   const soft = /^Max open files\s+(\S+)/m.exec(buf.toString('latin1', 0, Math.max(0, length)))?.[1];
-  if (soft === undefined) return 256;
-  return soft === 'unlimited' ? 4096 : Math.min(4096, Number(soft) >> 2);
+  if (soft === undefined) return 1024;
+  return soft === 'unlimited' ? 1 << 20 : Number(soft);
 }

@@ -3,6 +3,11 @@ export class Handles<T> {
   private readonly slots: (T | undefined)[] = [undefined];
   private readonly free: number[] = [];
 
+  /** How many are open. */
+  get size(): number {
+    return this.slots.length - 1 - this.free.length;
+  }
+
   add(handle: T): number {
     const fh = this.free.pop() ?? this.slots.length;
     this.slots[fh] = handle;

@@ -2,7 +2,7 @@
  * From mount parameters to a working union: opens the layers, has the engine look at them, and
  * gives the operations. Everything that a person can get wrong comes back as one Refusal.
  */
-import { DescriptorCache } from '../layer/descriptor-cache.ts';
+import { DescriptorCache, descriptorLimit } from '../layer/descriptor-cache.ts';
 import { DiskLayer } from '../layer/disk-layer.ts';
 import type { Layer } from '../layer/layer.ts';
 import { fillSuper } from '../overlay/fill-super.ts';
@@ -26,6 +26,13 @@ export interface OpenOptions {
   random(length: number): Buffer;
   /** How many directory descriptors may stay open; by default what the limits allow. */
   descriptors?: number;
+  /** How many files may be open; more are -ENFILE. By default what the limits allow. */
+  openFiles?: number;
+}
+
+/** For a file there may be two descriptors, its own and one that keeps it when it is unlinked; some are for passing use. */
+function defaultOpenFiles(sys: Sys, cache: DescriptorCache): number {
+  return Math.max(16, ((descriptorLimit(sys) - cache.capacity) >> 1) - 64);
 }
 
 /** Opens a union on disk. On refusal nothing is left open. */
@@ -71,5 +78,6 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
       gid: sys.getegid(),
     },
   );
-  return sb instanceof Super ? new OverlayOps(sb) : fail(sb);
+  if (!(sb instanceof Super)) return fail(sb);
+  return new OverlayOps(sb, options.openFiles ?? defaultOpenFiles(sys, cache));
 }

@@ -15,7 +15,7 @@ import type { Super } from '../overlay/super.ts';
 import * as xattrs from '../overlay/xattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { DT_DIR, O_ACCMODE, O_RDONLY, O_TRUNC, S_IFLNK, S_IFREG } from '../sys/constants.ts';
-import { EBADF, EINVAL, ELOOP, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
+import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
 import { Nodes } from './nodes.ts';
@@ -37,9 +37,12 @@ export class OverlayOps implements Ops {
   private readonly files = new Handles<files.OpenFile>();
   private readonly dirs = new Handles<OpenDir>();
   private readonly scratch = new Stat();
+  private readonly maxFiles: number;
 
-  constructor(sb: Super) {
+  /** `maxFiles`: how many files may be open, so that descriptors are left to look and list with. */
+  constructor(sb: Super, maxFiles: number = Number.POSITIVE_INFINITY) {
     this.sb = sb;
+    this.maxFiles = maxFiles;
     this.nodes = new Nodes(sb);
   }
 
@@ -208,6 +211,7 @@ export class OverlayOps implements Ops {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
     if (inode.type === S_IFLNK) return -ELOOP;
+    if (this.files.size >= this.maxFiles) return -ENFILE;
     const before = inode.upper;
     const handle = files.open(this.sb, inode, flags, killPriv, this.scratch);
     if (typeof handle === 'number') return handle;
@@ -235,12 +239,14 @@ export class OverlayOps implements Ops {
   ): number {
     const dir = this.dir(parent);
     if (typeof dir === 'number') return dir;
+    if (this.files.size >= this.maxFiles) return -ENFILE;
     return this.createdFile(creating.create(this.sb, caller, dir, name, mode, out.attr), flags, out, open);
   }
 
   tmpfile(caller: Caller, parent: number, flags: number, mode: number, out: EntryOut, open: OpenOut): number {
     const dir = this.dir(parent);
     if (typeof dir === 'number') return dir;
+    if (this.files.size >= this.maxFiles) return -ENFILE;
     return this.createdFile(creating.tmpfile(this.sb, caller, dir, mode, out.attr), flags, out, open);
   }
 

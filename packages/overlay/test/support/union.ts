@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import { openOverlay } from '../../src/ops/open-overlay.ts';
+import { type OpenOptions, openOverlay } from '../../src/ops/open-overlay.ts';
 import { type Caller, EntryOut, OpenOut, type SetAttr } from '../../src/ops/ops.ts';
 import { OverlayOps } from '../../src/ops/overlay-ops.ts';
 import type { OverlayParams } from '../../src/overlay/params.ts';
@@ -27,7 +27,7 @@ export class Union {
     return path.join(this.base, ...parts);
   }
 
-  mount(sys: Sys = openSys(), params: Partial<OverlayParams> = {}): OverlayOps {
+  mount(sys: Sys = openSys(), params: Partial<OverlayParams> = {}, options: Partial<OpenOptions> = {}): OverlayOps {
     const opened = openOverlay(
       sys,
       {
@@ -46,6 +46,7 @@ export class Union {
         log: () => {},
         cancelled: () => false,
         random: randomBytes,
+        ...options,
       },
     );
     if (!(opened instanceof OverlayOps)) throw new Error(`${opened.errno}: ${opened.message}`);
