@@ -17,13 +17,24 @@ export type Entry = Readonly<Record<string, string>>;
 /** By path from the snapshot's root, which is ''. */
 export type Snapshot = ReadonlyMap<ByteString, Entry>;
 
-/** Everything that a change could show in, times of access and change included. */
-export function sealed(sys: Sys, root: ByteString): Snapshot {
+/**
+ * Everything that a change could show in, times of access and change included. `linkAtimes` false
+ * leaves those of symlinks out: following one moves its atime, and only root can prevent it (by a
+ * noatime clone of the mount; there is no O_NOATIME for readlink).
+ */
+export function sealed(sys: Sys, root: ByteString, linkAtimes: boolean): Snapshot {
   const into = new Map<ByteString, Entry>();
   const fd = sys.openat(c.AT_FDCWD, root, c.O_RDONLY | c.O_DIRECTORY | c.O_NOATIME, 0);
   if (fd >= 0) {
     walk(sys, fd, '', into, true);
     sys.close(fd);
+  }
+  if (!linkAtimes) {
+    for (const [path, entry] of into) {
+      if (entry.type === 'symlink') {
+        into.set(path, { ...entry, atime: 'any' });
+      }
+    }
   }
   return into;
 }

@@ -114,7 +114,7 @@ export class Stage {
       return;
     }
     await this.mount(kernel);
-    sealed(this.#sys, this.#merged);
+    sealed(this.#sys, this.#merged, true);
     await this.close();
   }
 
@@ -156,10 +156,15 @@ export class Stage {
   /** Plays something that belongs to `paths`; throws when there a lower is not what it was before. */
   async guarded(paths: readonly ByteString[], play: () => void | Promise<void>): Promise<void> {
     const places = paths.flatMap((path) => this.lowerPaths(path));
-    const before = places.map((place) => sealed(this.#sys, place));
+    const before = places.map((place) => sealed(this.#sys, place, this.#privileged));
     await play();
     for (const [i, place] of places.entries()) {
-      const changed = differences(before[i], sealed(this.#sys, place), 'the lower before', 'the lower after');
+      const changed = differences(
+        before[i],
+        sealed(this.#sys, place, this.#privileged),
+        'the lower before',
+        'the lower after',
+      );
       if (changed.length > 0) {
         throw new Error(`${readable(place)} was changed:\n  ${changed.join('\n  ')}`);
       }

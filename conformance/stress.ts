@@ -83,7 +83,7 @@ export async function stress(
     options: ['redirect_dir=on'],
   });
   stage.plant('shared', [{ upper: {}, lowers: lowers() }]);
-  const before = stage.lowerPaths('').map((lower) => sealed(sys, lower));
+  const before = stage.lowerPaths('').map((lower) => sealed(sys, lower, true));
   await stage.mount();
   const root = toText(stage.mergedPath('shared'));
   const wrong: string[] = [];
@@ -109,7 +109,7 @@ export async function stress(
       await stage.close();
     }
     for (const [i, lower] of stage.lowerPaths('').entries()) {
-      wrong.push(...differences(before[i], sealed(sys, lower), 'the lower before', 'the lower after'));
+      wrong.push(...differences(before[i], sealed(sys, lower, true), 'the lower before', 'the lower after'));
     }
     return { operations: total.operations, succeeded: total.succeeded, wrong };
   } finally {

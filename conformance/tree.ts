@@ -182,11 +182,12 @@ function dress(sys: Sys, dirfd: number, name: ByteString, attrs: Attrs, mode: nu
   if (attrs.uid !== undefined || attrs.gid !== undefined) {
     check(sys.fchownat(dirfd, name, attrs.uid ?? -1, attrs.gid ?? -1, c.AT_SYMLINK_NOFOLLOW), `chown ${name}`);
   }
-  if (mode !== null) {
-    check(sys.fchmodat(dirfd, name, attrs.mode ?? mode, 0), `chmod ${name}`);
-  }
   for (const [xattr, value] of Object.entries(attrs.xattrs ?? {})) {
     check(sys.setxattrat(dirfd, name, xattr, bytes(value), 0), `setxattr ${name} ${xattr}`);
+  }
+  // After the xattrs: an ordinary user sets none on what may not be written.
+  if (mode !== null) {
+    check(sys.fchmodat(dirfd, name, attrs.mode ?? mode, 0), `chmod ${name}`);
   }
   const [as, an] = attrs.atime ?? attrs.mtime ?? OLD;
   const [ms, mn] = attrs.mtime ?? OLD;

@@ -445,8 +445,9 @@ class InProcessDoor implements OpenDoor {
   }
 
   #chown(nodeid: number, type: number, fh: number, uid: number, gid: number): number {
-    // chown_common: whoever asks, privileges go, but for directories.
-    const kill = type === c.S_IFDIR ? 0 : o.ATTR_KILL_SUIDGID;
+    // chown_common: whoever asks, privileges go, but for directories. A chown of nothing is one all the same.
+    const nothing = uid === -1 && gid === -1;
+    const kill = type === c.S_IFDIR || nothing ? 0 : o.ATTR_KILL_SUIDGID;
     const valid = o.ATTR_CTIME | kill | (uid === -1 ? 0 : o.ATTR_UID) | (gid === -1 ? 0 : o.ATTR_GID);
     return this.#setattr(nodeid, fh, valid, (set) => {
       set.uid = uid;
@@ -822,6 +823,26 @@ function badName(name: ByteString): number {
   return name === '' || name.length > XATTR_NAME_MAX ? -e.ERANGE : 0;
 }
 
+/**
+ * `ops` that forget nothing before `drop`, as if a dentry cache stood before them. With `userxattr`
+ * the origin of a symlink or FIFO cannot be stored, so that its inode number lives as long as the node;
+ * with the trusted marks everything is forgotten at once, and has to be found again as it was.
+ */
+function rememberNodes(ops: o.Ops): { ops: o.Ops; drop(): void } {
+  const held: [nodeid: number, count: number][] = [];
+  const remembering: o.Ops = Object.create(ops, {
+    forget: { value: (nodeid: number, count: number) => held.push([nodeid, count]) },
+  });
+  return {
+    ops: remembering,
+    drop() {
+      for (const [nodeid, count] of held.splice(0)) {
+        ops.forget(nodeid, count);
+      }
+    },
+  };
+}
+
 function mount(sys: Sys, layers: LayerDirs): View | number {
   const { overlay } = parseOptions([optionText(layers)]);
   const uid = sys.geteuid();
@@ -838,13 +859,14 @@ function mount(sys: Sys, layers: LayerDirs): View | number {
     return opened.errno;
   }
   const ops = new PermittedOps(opened);
+  const dcache = overlay.userxattr ? rememberNodes(ops) : null;
   // As serveMount does: the mask comes with the caller, and this process must not add its own.
   const umask = sys.umask(0);
   const doors = new Set<InProcessDoor>();
   return {
     door(path) {
       const caller = { uid, gid: sys.getegid(), pid: process.pid, umask: 0, groups: process.getgroups?.() ?? [] };
-      const door = new InProcessDoor(ops, caller, path);
+      const door = new InProcessDoor(dcache?.ops ?? ops, caller, path);
       doors.add(door);
       return door;
     },
@@ -852,6 +874,7 @@ function mount(sys: Sys, layers: LayerDirs): View | number {
       for (const door of doors) {
         door.end();
       }
+      dcache?.drop();
       ops.destroy();
       sys.umask(umask);
     },
