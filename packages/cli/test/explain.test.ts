@@ -44,7 +44,7 @@ it('explains from options, without a mount', async () => {
 
 describe.each(['kernel', 'fuse'])('a mount by %s', (backend) => {
   beforeEach((context) => {
-    context.skip(!root, 'needs root');
+    context.skip(!root, 'needs root that may mount');
     context.skip(backend === 'fuse' && !hasFuse, 'there is no /dev/fuse');
   });
 

@@ -10,7 +10,7 @@ let stage: Stage;
 
 beforeAll(enterMountNamespace);
 beforeEach((context) => {
-  context.skip(!root, 'needs root');
+  context.skip(!root, 'needs root that may mount');
   stage = new Stage();
   stage.put('lower/file', 'from the lower');
   stage.put('lower/d/inner');

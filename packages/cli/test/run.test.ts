@@ -11,7 +11,7 @@ let stage: Stage;
 
 beforeAll(enterMountNamespace);
 beforeEach((context) => {
-  context.skip(!root, 'needs root');
+  context.skip(!root, 'needs root that may mount');
   stage = new Stage();
   stage.put('dir/file', 'content');
   stage.put('dir/gone', 'x');

@@ -10,7 +10,7 @@ let screen: string;
 
 beforeAll(enterMountNamespace);
 beforeEach((context) => {
-  context.skip(!root, 'needs root');
+  context.skip(!root, 'needs root that may mount');
   context.skip(spawnSync('script', ['--version']).error !== undefined, 'there is no script(1)');
   stage = new Stage();
   stage.dir('dir');

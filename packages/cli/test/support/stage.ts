@@ -3,11 +3,13 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { mountAt, parseMountinfo } from 'stratafs/internal/mount/mountinfo';
+import { mayUseTrustedXattrs } from 'stratafs/internal/mount/privilege';
 import { fromText } from 'stratafs/internal/sys/bytes';
 import { CLONE_NEWNS, MNT_DETACH, MS_BIND, MS_PRIVATE, MS_REC } from 'stratafs/internal/sys/constants';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 
-export const root: boolean = process.getuid?.() === 0;
+/** Root that may mount; in a container it often may not. */
+export const root: boolean = mayUseTrustedXattrs(openSys());
 export const hasFuse: boolean = fs.existsSync('/dev/fuse');
 /** An ordinary user, whether there is an account or not. */
 export const ORDINARY = 64321;

@@ -1,9 +1,9 @@
 /** Change sets of uppers that the kernel's overlay wrote, held against a plain comparison of the trees. */
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { NEEDS_MOUNTS, NEEDS_UPPER, privileged, upperBase } from '../../test/support/privilege.ts';
 import { mountKernel } from '../mount/kernel-mount.ts';
 import { parseOptions } from '../mount/options.ts';
 import { Super } from '../overlay/super.ts';
@@ -13,15 +13,16 @@ import { openSys } from '../sys/sys-koffi.ts';
 import { type ChangeOptions, changeSet, isChangeFailure } from './change-set.ts';
 import { openLayers } from './open-layers.ts';
 
-const root = process.getuid?.() === 0;
 const sys = openSys();
 let top: string;
 
-beforeEach(() => {
-  top = fs.mkdtempSync(path.join(os.tmpdir(), 'strata-diff-'));
+beforeEach((context) => {
+  if (upperBase === null) return context.skip(NEEDS_UPPER);
+  top = fs.mkdtempSync(path.join(upperBase, 'strata-diff-'));
   for (const name of ['lower', 'lower2', 'upper', 'work', 'merged']) fs.mkdirSync(path.join(top, name));
 });
 afterEach(() => {
+  if (upperBase === null) return;
   for (const at of ['before', 'merged']) sys.umount2(fromText(`${top}/${at}`), MNT_DETACH);
   fs.rmSync(top, { recursive: true, force: true });
 });
@@ -32,7 +33,7 @@ function put(file: string, content = file): void {
   fs.writeFileSync(at, content);
 }
 
-function changes(lowers = ['lower'], options: ChangeOptions = {}, userxattr = !root): string[] {
+function changes(lowers = ['lower'], options: ChangeOptions = {}, userxattr = !privileged): string[] {
   const sb = openLayers(sys, {
     lowerdirs: lowers.map((name) => fromText(`${top}/${name}`)),
     upperdir: fromText(`${top}/upper`),
@@ -103,7 +104,7 @@ describe('changeSet of an upper made by hand', () => {
     put('lower/d/b');
     put('upper/d/b', 'new');
     put('upper/d/c');
-    const names = root ? 'trusted' : 'user';
+    const names = privileged ? 'trusted' : 'user';
     expect(sys.setxattrat(AT_FDCWD, fromText(`${top}/upper/d`), `${names}.overlay.opaque`, Buffer.from('y'), 0)).toBe(
       0,
     );
@@ -123,7 +124,7 @@ describe('changeSet of an upper made by hand', () => {
     put('lower/old/store/runs/x');
     put('upper/new/b');
     whiteout('old');
-    const names = root ? 'trusted' : 'user';
+    const names = privileged ? 'trusted' : 'user';
     expect(
       sys.setxattrat(AT_FDCWD, fromText(`${top}/upper/new`), `${names}.overlay.redirect`, Buffer.from('old'), 0),
     ).toBe(0);
@@ -175,11 +176,11 @@ describe('changeSet of an upper made by hand', () => {
 
 describe("changeSet of the kernel's uppers", () => {
   beforeAll(() => {
-    if (!root) return;
+    if (!privileged) return;
     expect(sys.unshare(CLONE_NEWNS)).toBe(0);
     expect(sys.mount('none', '/', '', MS_PRIVATE | MS_REC, null)).toBe(0);
   });
-  beforeEach((context) => context.skip(!root, 'needs root'));
+  beforeEach((context) => context.skip(!privileged, NEEDS_MOUNTS));
 
   type Step = [operation: string, from: string, to: string];
   const name = fc.constantFrom('a', 'b', 'd', 'd/a', 'd/b', 'd/e', 'd/e/a', 'f', 'f/a', 'f/d', 'new', 'new/x');

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { NEEDS_UPPER, upperBase } from '../../test/support/privilege.ts';
 import { Super } from '../overlay/super.ts';
 import { fromText } from '../sys/bytes.ts';
 import { AT_FDCWD, S_IFCHR } from '../sys/constants.ts';
@@ -12,8 +12,9 @@ import { openLayers } from './open-layers.ts';
 const sys = openSys();
 let top: string;
 
-beforeEach(() => {
-  top = fs.mkdtempSync(path.join(os.tmpdir(), 'strata-explain-'));
+beforeEach((context) => {
+  if (upperBase === null) return context.skip(NEEDS_UPPER);
+  top = fs.mkdtempSync(path.join(upperBase, 'strata-explain-'));
   for (const name of ['upper', 'one', 'two', 'three']) fs.mkdirSync(path.join(top, name));
   return () => fs.rmSync(top, { recursive: true, force: true });
 });

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { useLayers } from '../../test/support/layers.ts';
+import { NEEDS_MOUNTS, privileged } from '../../test/support/privilege.ts';
 import { useTempDir } from '../../test/support/temp-dir.ts';
 import { wrapSys } from '../sys/calls.ts';
 import { CLONE_NEWNS, MNT_DETACH, MS_PRIVATE, MS_REC, S_IFDIR } from '../sys/constants.ts';
@@ -10,7 +11,6 @@ import { Stat } from '../sys/stat.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { Dentry } from './layer.ts';
 
-const isRoot = process.geteuid?.() === 0;
 const sys = openSys();
 const noClone = wrapSys(sys, (name, args, call) => (name === 'openTree' ? -EPERM : call(args)));
 const dir = useTempDir(sys);
@@ -19,12 +19,12 @@ describe('mounts below a lower that is not cloned', () => {
   const layers = useLayers(noClone);
 
   beforeAll(() => {
-    if (!isRoot) return;
+    if (!privileged) return;
     expect(sys.unshare(CLONE_NEWNS)).toBe(0);
     expect(sys.mount('none', '/', '', MS_PRIVATE | MS_REC, null)).toBe(0);
   });
   beforeEach((context) => {
-    context.skip(!isRoot, 'needs root');
+    context.skip(!privileged, NEEDS_MOUNTS);
     for (const name of ['one', 'two']) {
       mkdirSync(dir.at(name));
       expect(sys.mount('none', dir.at(name), 'tmpfs', 0, null)).toBe(0);

@@ -4,9 +4,9 @@
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { NEEDS_MOUNTS, NEEDS_UPPER, privileged, upperBase } from '../../test/support/privilege.ts';
 import { fromText } from '../sys/bytes.ts';
 import { CLONE_NEWNS, MNT_DETACH, MS_PRIVATE, MS_REC, NFS_SUPER_MAGIC, O_PATH } from '../sys/constants.ts';
 import { EACCES, EPERM } from '../sys/errno.ts';
@@ -17,7 +17,6 @@ import { mountKernel } from './kernel-mount.ts';
 import { isMountError, type MountError } from './mount-error.ts';
 import { parseOptions } from './options.ts';
 
-const root = process.getuid?.() === 0;
 const sys = openSys();
 let top: string;
 
@@ -27,17 +26,20 @@ function dir(name: string): string {
   return at;
 }
 
-beforeEach(() => {
-  top = fs.mkdtempSync(path.join(os.tmpdir(), 'strata-checks-'));
+beforeEach((context) => {
+  if (upperBase === null) return context.skip(NEEDS_UPPER);
+  top = fs.mkdtempSync(path.join(upperBase, 'strata-checks-'));
   for (const name of ['l', 'l2', 'u', 'w', 'm']) dir(name);
 });
-afterEach(() => fs.rmSync(top, { recursive: true, force: true }));
+afterEach(() => {
+  if (upperBase !== null) fs.rmSync(top, { recursive: true, force: true });
+});
 
 /** `T` stands for the stage in options and messages. */
 function failure(text: string, merged = 'T/m', rules: Partial<CheckRules> = {}, table: Sys = sys): MountError | null {
   const here = (s: string) => fromText(s.replaceAll('T/', `${top}/`));
   try {
-    const userxattr = root ? [] : ['userxattr'];
+    const userxattr = privileged ? [] : ['userxattr'];
     const options = absoluteLayers(table, parseOptions([here(text), ...userxattr]));
     checkMount(table, options, here(merged), { backend: 'fuse', ...rules });
   } catch (error) {
@@ -219,11 +221,11 @@ describe('checkMount', () => {
 
 describe('checkMount with filesystems of its own', () => {
   beforeAll(() => {
-    if (!root) return;
+    if (!privileged) return;
     expect(sys.unshare(CLONE_NEWNS)).toBe(0);
     expect(sys.mount('none', '/', '', MS_PRIVATE | MS_REC, null)).toBe(0);
   });
-  beforeEach((context) => context.skip(!root, 'needs root'));
+  beforeEach((context) => context.skip(!privileged, NEEDS_MOUNTS));
   const mounted: string[] = [];
   const loops: string[] = [];
   afterEach(() => {

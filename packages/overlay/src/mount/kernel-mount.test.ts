@@ -1,8 +1,8 @@
 /** The kernel's overlay, really mounted, in a mount namespace of this test's own. */
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { NEEDS_MOUNTS, NEEDS_UPPER, privileged, upperBase } from '../../test/support/privilege.ts';
 import { fromText } from '../sys/bytes.ts';
 import { CLONE_NEWNS, MNT_DETACH, MS_PRIVATE, MS_REC } from '../sys/constants.ts';
 import { EINVAL, ENOSYS } from '../sys/errno.ts';
@@ -14,23 +14,22 @@ import { isMountError, type MountError } from './mount-error.ts';
 import { mountAt, overlayLayers, readMountinfo } from './mountinfo.ts';
 import { parseOptions } from './options.ts';
 
-const root = process.getuid?.() === 0;
-
 describe('mountKernel', () => {
   const sys = openSys();
-  let top: string;
+  let top: string | undefined;
   let merged: string;
 
   beforeAll(() => {
-    if (!root) return;
+    if (!privileged || upperBase === null) return;
     expect(sys.unshare(CLONE_NEWNS)).toBe(0);
     expect(sys.mount('none', '/', '', MS_PRIVATE | MS_REC, null)).toBe(0);
-    top = fs.mkdtempSync(path.join(os.tmpdir(), 'strata-kernel-'));
+    top = fs.mkdtempSync(path.join(upperBase, 'strata-kernel-'));
   });
-  afterAll(() => root && fs.rmSync(top, { recursive: true, force: true }));
+  afterAll(() => top !== undefined && fs.rmSync(top, { recursive: true, force: true }));
   let count = 0;
   beforeEach((context) => {
-    context.skip(!root, 'needs root');
+    context.skip(!privileged, NEEDS_MOUNTS);
+    context.skip(upperBase === null, NEEDS_UPPER);
     merged = dir(`merged-${count++}`);
     return () => {
       while (sys.umount2(fromText(merged), MNT_DETACH) === 0);
