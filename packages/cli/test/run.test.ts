@@ -349,7 +349,7 @@ describe.each([
     expect(await run(['--name', 'one', './dir', 'true'])).toMatchObject({ code: 0 });
   });
 
-  it('removes what the command made unreadable', async () => {
+  it('shows and removes what the command made unreadable', async () => {
     await run([
       '--name',
       'shut',
@@ -359,6 +359,7 @@ describe.each([
       '-c',
       'mkdir -p dir/a/b; touch dir/a/b/c; chmod 0 dir/a/b dir/a',
     ]);
+    expect(await strata(['diff', 'shut'])).toMatchObject({ code: 0, stdout: 'A /a\nA /a/b\nA /a/b/c\n' });
     expect(await strata(['rm', 'shut'])).toMatchObject({ code: 0 });
     expect(fs.readdirSync(stage.at('store/runs'))).toEqual([]);
   });

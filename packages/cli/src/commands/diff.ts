@@ -2,12 +2,13 @@
 import { isChangeFailure } from 'stratafs/internal/diff/change-set';
 import { show } from 'stratafs/internal/mount/paths';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
-import { errnoName } from 'stratafs/internal/sys/errno';
+import { EACCES, errnoName } from 'stratafs/internal/sys/errno';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { CliError } from '../cli-error.ts';
 import { bytesField } from '../output/json.ts';
 import { print, printJson } from '../output/streams.ts';
 import { storeRoot } from '../root.ts';
+import { becomeOwner } from '../runs/as-owner.ts';
 import { runChanges } from '../runs/changes.ts';
 import { RunStore } from '../runs/record.ts';
 import type { DefineVerb } from '../verb.ts';
@@ -27,6 +28,9 @@ export const diff: DefineVerb = (command, globals) => {
       const record = store.find(name);
       const changes = runChanges(sys, store, record);
       if (isChangeFailure(changes)) {
+        if (changes.errno === -EACCES) {
+          becomeOwner(sys, ['diff', '--root', store.root, ...(flags.json ? ['--json'] : []), record.id]);
+        }
         throw new CliError(1, `${show(changes.path)} cannot be compared: ${errnoName(changes.errno)}`);
       }
       if (!flags.json) {

@@ -4,6 +4,7 @@ import { ENODEV, ENOSYS } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { readFile } from './read-file.ts';
 
+export const CAP_DAC_OVERRIDE = 1;
 export const CAP_SYS_ADMIN = 21;
 
 /** Whether the effective set of this thread holds `capability`. */
