@@ -7,7 +7,7 @@ import { linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'no
 import { describe, expect, test } from 'vitest';
 import { openDescriptors } from '../../test/support/open-descriptors.ts';
 import { isRoot } from '../../test/support/temp-dir.ts';
-import { me, setattr, touch, Union, view, walk } from '../../test/support/union.ts';
+import { me, nothing, setattr, touch, Union, view, walk } from '../../test/support/union.ts';
 import { AT_FDCWD, O_RDWR, O_WRONLY, RENAME_EXCHANGE, S_IFCHR, S_IFIFO } from '../sys/constants.ts';
 import { EIO, ENOSPC, EPERM } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
@@ -103,6 +103,16 @@ const operations: Record<string, Operation> = {
       const open = new OpenOut();
       const result = o.open(me, nodeid, O_RDWR, false, open);
       if (result >= 0) o.release(open.fh);
+      return result;
+    };
+  },
+  'copy up a fifo that was unlinked': (o) => {
+    const nodeid = walk(o, 'fifo');
+    must(o.unlink(me, 1, 'fifo'));
+    return () => {
+      const st = new Stat();
+      const result = o.setattr(me, nodeid, { ...nothing, valid: ATTR_MODE, mode: 0o600 }, st);
+      if (result >= 0) expect(st.mode).toBe(S_IFIFO | 0o600);
       return result;
     };
   },

@@ -145,7 +145,17 @@ function fillFile(sb: Super, { lower, st, made, maxData }: Copy, file: number): 
 
 /** Directories, symlinks and special files: made under a temporary name, then renamed. */
 function copyUpByRename(sb: Super, copy: Copy, dir: Dentry): number {
-  const { inode, lower, st } = copy;
+  const temp = build(sb, copy);
+  if (typeof temp === 'number') return temp;
+  const work = sb.work!;
+  const err = work.layer.rename(work, temp, dir, copy.inode.name, RENAME_NOREPLACE);
+  if (err < 0) cleanup(sb, temp);
+  return err === -EEXIST ? -EIO : err;
+}
+
+/** Makes the copy in the workdir. @returns its temporary name, or a negative errno. */
+function build(sb: Super, copy: Copy): ByteString | number {
+  const { lower, st } = copy;
   const work = sb.work!;
   const upper = work.layer;
   const temp = sb.tempName();
@@ -159,10 +169,10 @@ function copyUpByRename(sb: Super, copy: Copy, dir: Dentry): number {
   if (err < 0) return err;
   const made = new Dentry(upper, work, temp);
   err = dress(sb, copy, made);
-  if (err >= 0) err = upper.rename(work, temp, dir, inode.name, RENAME_NOREPLACE);
   upper.release(made);
-  if (err < 0) cleanup(sb, temp);
-  return err === -EEXIST ? -EIO : err;
+  if (err >= 0) return temp;
+  cleanup(sb, temp);
+  return err;
 }
 
 function dress(sb: Super, { inode, lower, st, made }: Copy, d: Dentry): number {
@@ -204,25 +214,37 @@ export function copyXattrs(sb: Super, lower: Dentry, set: (name: ByteString, val
   return 0;
 }
 
-/** The lower file was unlinked while open: the copy gets no name and lives by its descriptor. */
+/** The lower was unlinked while in use: the copy gets no name and lives by its descriptor. */
 function copyUpUnlinked(sb: Super, inode: Inode, maxData: number): number {
   const lower = inode.lowers[0];
-  if (inode.type !== S_IFREG) return -ESTALE;
-  const upper = sb.upper!;
   const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData };
-  let err = lower.layer.stat(lower, copy.st);
+  const err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
-  const temp = sb.tmpfileWorks ? null : sb.tempName();
+  const made = inode.type === S_IFREG ? fillUnnamed(sb, copy) : buildUnnamed(sb, copy);
+  if (typeof made === 'number') return made;
+  adopt(sb, copy, made);
+  return 0;
+}
+
+function fillUnnamed(sb: Super, copy: Copy): Dentry | number {
   const work = sb.work!;
+  const upper = work.layer;
+  const temp = sb.tmpfileWorks ? null : sb.tempName();
   const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
   if (file < 0) return file;
   if (temp !== null) upper.unlink(work, temp);
-  err = fillFile(sb, copy, file);
-  if (err >= 0) {
-    const d = upper.anonymous(file);
-    if (typeof d === 'number') err = d;
-    else adopt(sb, copy, d);
-  }
+  const err = fillFile(sb, copy, file);
+  const made = err < 0 ? err : upper.anonymous(file);
   upper.close(file);
-  return err;
+  return made;
+}
+
+function buildUnnamed(sb: Super, copy: Copy): Dentry | number {
+  const work = sb.work!;
+  const temp = build(sb, copy);
+  if (typeof temp === 'number') return temp;
+  const made = new Dentry(work.layer, work, temp);
+  const err = work.layer.pin(made);
+  cleanup(sb, temp);
+  return err < 0 ? err : made;
 }

@@ -4,16 +4,26 @@
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_ISGID, XATTR_REPLACE } from '../sys/constants.ts';
-import { EROFS } from '../sys/errno.ts';
+import { EOPNOTSUPP, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 import { isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
 
+/** linux/limits.h. */
+const XATTR_NAME_MAX = 255;
+
+/** kernel ovl_xattr_escape_name: the layer's name for a user's, -EOPNOTSUPP where the escape makes it too long. */
+function inLayer(sb: Super, name: ByteString): ByteString | number {
+  const kept = sb.names.toLayer(name);
+  return kept.length > XATTR_NAME_MAX ? -EOPNOTSUPP : kept;
+}
+
 export function getxattr(sb: Super, inode: Inode, name: ByteString): Buffer | number {
   const real = inode.real;
-  return real.layer.getxattr(real, sb.names.toLayer(name));
+  const kept = inLayer(sb, name);
+  return typeof kept === 'number' ? kept : real.layer.getxattr(real, kept);
 }
 
 /** `seesTrusted`: the caller has CAP_SYS_ADMIN; others do not see that trusted.* attributes exist. */
@@ -39,6 +49,8 @@ export function setxattr(
   scratch: Stat,
 ): number {
   if (sb.config.readOnly) return -EROFS;
+  const kept = inLayer(sb, name);
+  if (typeof kept === 'number') return kept;
   if (!inode.upper && flags & XATTR_REPLACE) {
     // Nothing to replace is no reason to copy up.
     const have = getxattr(sb, inode, name);
@@ -47,7 +59,7 @@ export function setxattr(
   const err = copyUp(sb, inode);
   if (err < 0) return err;
   const real = inode.upper!;
-  const set = real.layer.setxattr(real, sb.names.toLayer(name), value, flags);
+  const set = real.layer.setxattr(real, kept, value, flags);
   if (set < 0) return set;
   changed(inode, name);
   return killSgid && name === POSIX_ACL_ACCESS ? dropSgid(real, scratch) : 0;
@@ -55,6 +67,8 @@ export function setxattr(
 
 export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
   if (sb.config.readOnly) return -EROFS;
+  const kept = inLayer(sb, name);
+  if (typeof kept === 'number') return kept;
   if (!inode.upper) {
     const have = getxattr(sb, inode, name);
     if (typeof have === 'number') return have;
@@ -62,7 +76,7 @@ export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
   const err = copyUp(sb, inode);
   if (err < 0) return err;
   const real = inode.upper!;
-  const removed = real.layer.removexattr(real, sb.names.toLayer(name));
+  const removed = real.layer.removexattr(real, kept);
   if (removed >= 0) changed(inode, name);
   return removed;
 }

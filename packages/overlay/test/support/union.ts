@@ -97,9 +97,22 @@ export function stat(ops: OverlayOps, where: string): Stat {
   return st;
 }
 
+/** A setattr that asks for nothing. */
+export const nothing: SetAttr = {
+  valid: 0,
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  atime: 0,
+  atimeNsec: 0,
+  mtime: 0,
+  mtimeNsec: 0,
+  fh: 0,
+};
+
 export function setattr(ops: OverlayOps, where: string, set: Partial<SetAttr>): number {
-  const all = { valid: 0, mode: 0, uid: 0, gid: 0, size: 0, atime: 0, atimeNsec: 0, mtime: 0, mtimeNsec: 0, fh: 0 };
-  return ops.setattr(me, walk(ops, where), { ...all, ...set }, new Stat());
+  return ops.setattr(me, walk(ops, where), { ...nothing, ...set }, new Stat());
 }
 
 /** Opens and closes. */
