@@ -6,12 +6,21 @@ import { readFile } from './read-file.ts';
 
 export const CAP_DAC_OVERRIDE = 1;
 export const CAP_SYS_ADMIN = 21;
+export const CAP_SYS_RESOURCE = 24;
 
 /** Whether the effective set of this thread holds `capability`. */
 export function hasCapability(sys: Sys, capability: number): boolean {
   const words = sys.getcap();
   if (typeof words === 'number') return false;
   return ((words[capability >>> 5] >>> (capability & 31)) & 1) === 1;
+}
+
+/** Takes `capability` out of the effective set of this thread. @returns 0 or a negative errno. */
+export function dropCapability(sys: Sys, capability: number): number {
+  const words = sys.getcap();
+  if (typeof words === 'number') return words;
+  words[capability >>> 5] &= ~(1 << (capability & 31));
+  return sys.setcapEffective(words[0] >>> 0, words[1] >>> 0);
 }
 
 /** Whether this process is in the user namespace that the system started with: all ids map to themselves. */

@@ -21,7 +21,7 @@ import {
 import { openMerged } from '../mount/layer-roots.ts';
 import { MountError } from '../mount/mount-error.ts';
 import type { MountOptions } from '../mount/options.ts';
-import { mayUseTrustedXattrs } from '../mount/privilege.ts';
+import { CAP_SYS_RESOURCE, dropCapability, mayUseTrustedXattrs } from '../mount/privilege.ts';
 import { openOverlay } from '../ops/open-overlay.ts';
 import type { Ops } from '../ops/ops.ts';
 import { OverlayOps } from '../ops/overlay-ops.ts';
@@ -85,6 +85,8 @@ interface OpenServer extends Server {
 
 function serveLocked(server: Server): SessionEnd {
   const { sys } = server;
+  // What we write for others would else go past their quotas (kernel: ovl_fill_super lowers it too).
+  dropCapability(sys, CAP_SYS_RESOURCE);
   // Whose request is being served: long work asks whether it is still wanted.
   let connection: Connection | null = null;
   const ops = openOps(server, () => connection?.caller.pid ?? 0);
