@@ -341,14 +341,14 @@ export const attributeCases: Cases = {
       ok(t.close(open(t, 'new', c.O_CREAT | c.O_WRONLY, 0o777)));
       ok(t.mkdir('new2', 0o777));
       ok(t.mknod('new3', c.S_IFIFO | 0o666));
-      t.umask(0o777);
+      t.umask(0o077);
       ok(t.mkdir('moved', 0o777));
       t.umask(0);
       ok(t.mkdir('moved2', 0o777));
       modeIs(lstat(t, 'new').mode, 0o750);
       modeIs(lstat(t, 'new2').mode, 0o750);
       modeIs(lstat(t, 'new3').mode, 0o640);
-      modeIs(lstat(t, 'moved').mode, 0);
+      modeIs(lstat(t, 'moved').mode, 0o700);
       modeIs(lstat(t, 'moved2').mode, 0o777);
     },
   },
