@@ -27,7 +27,7 @@ describe.each([
 ] as const)('strata run as %s by %s', (who, backend) => {
   beforeEach((context) => context.skip(backend === 'fuse' && !hasFuse, 'there is no /dev/fuse'));
 
-  const env = () => ({ STRATA_ROOT: stage.at('store'), HOME: stage.top, XDG_RUNTIME_DIR: '' });
+  const env = () => ({ STRATA_ROOT: stage.at('store'), HOME: stage.top, XDG_RUNTIME_DIR: stage.top });
   const command = () => (who === 'root' ? [process.execPath, bin] : ordinaryStrata());
   const strata = (args: string[], options: CallOptions = {}): Promise<Outcome> =>
     call([...command(), ...args], { cwd: stage.top, ...options, env: { ...env(), ...options.env } });
