@@ -317,7 +317,8 @@ export class OverlayOps implements Ops {
     if (typeof dir === 'number') return dir;
     out.fh = this.dirs.add({ inode: dir, entries: null });
     out.backingFd = -1;
-    out.keepCache = true;
+    out.keepCache = !dir.renumbered;
+    dir.renumbered = false;
     dir.listers++;
     this.nodes.hold(dir);
     return 0;

@@ -15,7 +15,7 @@ import { Stat } from '../sys/stat.ts';
 import { copyData } from './copy-data.ts';
 import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
-import { originValue, setImpure } from './util.ts';
+import { dirModified, originValue, setImpure } from './util.ts';
 import { cleanup } from './whiteout.ts';
 import { isAcl } from './xattrs.ts';
 
@@ -88,6 +88,10 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
     // A hard link is broken here: from now on this name is an object of its own.
     inode.ino = sb.mapIno(0, inode.upperIno);
     sb.inodes.set(inode, 0, inode.upperIno);
+    if (inode.parent) {
+      inode.parent.renumbered = true;
+      dirModified(inode.parent);
+    }
   }
 }
 
@@ -191,7 +195,17 @@ function dress(sb: Super, { inode, lower, st, made }: Copy, d: Dentry): number {
     if (err < 0) return err;
   }
   err = upper.utimens(d, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
-  return err < 0 ? err : upper.stat(d, made);
+  if (err >= 0) err = upper.stat(d, made);
+  return err >= 0 && isDir(inode) && sb.config.fsync === 'strict' ? flush(d) : err;
+}
+
+/** Only with fsync=strict: a directory that a power cut leaves without its attributes might be without its owner. */
+function flush(dir: Dentry): number {
+  const file = dir.layer.open(dir, O_RDONLY);
+  if (file < 0) return file;
+  const err = dir.layer.fsync(file, false);
+  dir.layer.close(file);
+  return err;
 }
 
 /**

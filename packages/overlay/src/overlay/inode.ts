@@ -80,6 +80,8 @@ export class DirInode extends Inode {
   /** Counts changes below this directory, so that listings know when they are out of date. */
   version = 0;
   listing: { version: number; entries: ListedEntry[] } | null = null;
+  /** A child has got another inode number since a door was last told that it may keep a listing. */
+  renumbered = false;
   /** How many handles are reading the listing; it goes with the last. */
   listers = 0;
   /** POSIX default ACL: undefined not looked at yet, null none. */
