@@ -5,7 +5,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fromText, toText } from '../sys/bytes.ts';
-import { O_RDWR, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../sys/constants.ts';
+import { AT_FDCWD, O_RDWR, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../sys/constants.ts';
 import { EEXIST, ENOENT, ENOTEMPTY, EPERM, EROFS, EXDEV } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { openSys } from '../sys/sys-koffi.ts';
@@ -122,10 +122,12 @@ function create(o: OverlayOps, dir: string, name: string, text = ''): void {
 const mk = (o: OverlayOps, dir: string, name: string): number =>
   o.mkdir(me, must(walk(o, dir)), fromText(name), 0o755, new EntryOut(new Stat()));
 const prefix = root ? 'trusted' : 'user';
-const xattr = (file: string, name: string): string =>
-  execFileSync('getfattr', ['--absolute-names', '--only-values', '-n', `${prefix}.overlay.${name}`, file]).toString(
-    'latin1',
-  );
+const xattr = (file: string, name: string): string => {
+  const value = Buffer.alloc(256);
+  const length = openSys().getxattrat(AT_FDCWD, fromText(file), `${prefix}.overlay.${name}`, value);
+  expect(length).toBeGreaterThanOrEqual(0);
+  return value.toString('latin1', 0, length);
+};
 
 describe('a union of two lowers and an upper', () => {
   beforeEach(() => {
@@ -204,7 +206,8 @@ describe('a union of two lowers and an upper', () => {
     expect(names(mount(), 'dir')).toEqual([]);
   });
 
-  it.runIf(root)('a lower directory renamed twice is found after a remount, with its inode number', () => {
+  it('a lower directory renamed twice is found after a remount, with its inode number', (context) => {
+    if (!root) context.skip('needs root');
     let o = mount();
     const out = new EntryOut(new Stat());
     must(o.lookup(me, 1, 'dir', out));
