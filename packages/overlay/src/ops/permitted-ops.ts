@@ -43,6 +43,7 @@ import { inGroup, permits } from './permissions.ts';
 
 const ACL_ACCESS = 'system.posix_acl_access';
 const DELETE = W_OK | X_OK;
+const NOTHING = new Uint8Array(0);
 
 export class PermittedOps implements Ops {
   readonly defaultPermissions: boolean = false;
@@ -322,7 +323,13 @@ export class PermittedOps implements Ops {
   }
 
   fallocate(caller: Caller, fh: number, mode: number, off: number, len: number): number {
-    return this.inner.fallocate(caller, fh, mode, off, len);
+    const err = this.losePriv(caller, fh);
+    return err < 0 ? err : this.inner.fallocate(caller, fh, mode, off, len);
+  }
+
+  /** file_remove_privs: what changes data without being a write takes suid away like one, here a write of nothing. */
+  private losePriv(caller: Caller, fh: number): number {
+    return caller.uid === 0 ? 0 : this.inner.write(caller, fh, NOTHING, 0, 0, 0, true);
   }
 
   lseek(caller: Caller, fh: number, off: number, whence: number): number {
@@ -330,7 +337,8 @@ export class PermittedOps implements Ops {
   }
 
   copyFileRange(caller: Caller, fhIn: number, offIn: number, fhOut: number, offOut: number, len: number): number {
-    return this.inner.copyFileRange(caller, fhIn, offIn, fhOut, offOut, len);
+    const err = this.losePriv(caller, fhOut);
+    return err < 0 ? err : this.inner.copyFileRange(caller, fhIn, offIn, fhOut, offOut, len);
   }
 
   release(fh: number): void {
