@@ -3,7 +3,7 @@
  * door refers to it (nlookup), while an open handle or a known child does (holds), and is then
  * dropped together with its cached descriptors, so that memory follows what the kernel remembers.
  */
-import { type DirInode, detach, type Inode, releaseReal } from '../overlay/inode.ts';
+import { type DirInode, detach, type Inode, isDir, releaseReal } from '../overlay/inode.ts';
 import type { Super } from '../overlay/super.ts';
 import { type EntryOut, ROOT_ID } from './ops.ts';
 
@@ -66,6 +66,7 @@ export class Nodes {
       this.dropped++;
       this.sb.inodes.delete(at);
       releaseReal(at);
+      if (isDir(at)) this.sb.listings.drop(at);
       while (at.parent) {
         const parent: DirInode = at.parent;
         detach(at, parent, at.name);

@@ -8,7 +8,7 @@ import * as creating from '../overlay/create.ts';
 import * as files from '../overlay/file.ts';
 import { type DirInode, type Inode, isDir, type ListedEntry } from '../overlay/inode.ts';
 import { lookup } from '../overlay/lookup.ts';
-import { entryIno, list } from '../overlay/readdir.ts';
+import { DOTS, entryIno, indexAfter, list } from '../overlay/readdir.ts';
 import { rmdir, unlink } from '../overlay/remove.ts';
 import { rename } from '../overlay/rename.ts';
 import type { Super } from '../overlay/super.ts';
@@ -26,9 +26,6 @@ interface OpenDir {
   inode: DirInode;
   entries: ListedEntry[] | null;
 }
-
-/** `.` and `..` come first, at positions 1 and 2. */
-const DOTS = 2;
 
 export class OverlayOps implements Ops {
   readonly defaultPermissions: boolean = true;
@@ -317,7 +314,8 @@ export class OverlayOps implements Ops {
     if (typeof dir === 'number') return dir;
     out.fh = this.dirs.add({ inode: dir, entries: null });
     out.backingFd = -1;
-    out.keepCache = !dir.renumbered;
+    // The positions of a listing that the kernel has must be those that it will be given from here on.
+    out.keepCache = !dir.renumbered && dir.listing !== null;
     dir.renumbered = false;
     dir.listers++;
     this.nodes.hold(dir);
@@ -339,11 +337,11 @@ export class OverlayOps implements Ops {
       sink.add(name, (at === 0 ? dir : (dir.parent ?? dir)).ino, DT_DIR, at + 1, null);
     }
     const entries = handle.entries;
-    for (let at = Math.max(off, DOTS) - DOTS; at < entries.length; at++) {
+    for (let at = indexAfter(entries, Math.max(off, DOTS)); at < entries.length; at++) {
       const entry = entries[at];
       if (!sink.fits(entry.name.length)) return 0;
       if (!plus) {
-        sink.add(entry.name, entryIno(this.sb, dir, entry), entry.type, at + DOTS + 1, null);
+        sink.add(entry.name, entryIno(this.sb, dir, entry), entry.type, entry.off, null);
         continue;
       }
       const out = new EntryOut(this.scratch);
@@ -351,12 +349,12 @@ export class OverlayOps implements Ops {
       if (inode === -ENOENT) continue;
       if (typeof inode === 'number') {
         // It is there, and something is wrong with it: listed, and lookup tells what.
-        sink.add(entry.name, entry.ino, entry.type, at + DOTS + 1, null);
+        sink.add(entry.name, entry.ino, entry.type, entry.off, null);
         continue;
       }
       mapAttr(inode, out.attr);
       this.nodes.refer(inode, out);
-      sink.add(entry.name, inode.ino, entry.type, at + DOTS + 1, out);
+      sink.add(entry.name, inode.ino, entry.type, entry.off, out);
     }
     return 0;
   }
@@ -376,8 +374,7 @@ export class OverlayOps implements Ops {
   releasedir(fh: number): void {
     const handle = this.dirs.take(fh);
     if (!handle) return;
-    // The listing lives as long as somebody reads it: a walk over a big tree must not keep them all.
-    if (--handle.inode.listers === 0) handle.inode.listing = null;
+    if (--handle.inode.listers === 0) this.sb.listings.keep(handle.inode);
     this.nodes.unhold(handle.inode);
   }
 

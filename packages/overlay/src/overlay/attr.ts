@@ -21,7 +21,6 @@ import {
   type SetAttr,
 } from './setattr.ts';
 import type { Super } from './super.ts';
-import { dirModified } from './util.ts';
 
 /** Turns the real object's attributes in `st` into the merged object's, and remembers what children inherit. */
 export function mapAttr(inode: Inode, st: Stat): void {
@@ -82,7 +81,6 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
     err = layer.utimens(real, set.atime, atimeNsec, set.mtime, mtimeNsec);
     if (err < 0) return err;
   }
-  if (inode.parent) dirModified(inode.parent);
   return getattr(inode, out);
 }
 

@@ -116,6 +116,8 @@ function ready(sb: Super, parent: DirInode, name: ByteString): number {
   if (name.length > sb.nameMax) return -ENAMETOOLONG;
   if (parent.unlinked) return -ENOENT;
   if (parent.children.has(name)) return -EEXIST;
+  // Before the change: one that fails half-way may have changed the directory all the same.
+  dirModified(parent);
   return copyUp(sb, parent);
 }
 
@@ -238,7 +240,6 @@ function appear(sb: Super, parent: DirInode, name: ByteString, out: Stat, opaque
   const inode = pureInode(sb, new Dentry(dir.layer, dir, name), out);
   if (isDir(inode)) inode.opaque = opaque;
   attach(inode, parent, name);
-  dirModified(parent);
   mapAttr(inode, out);
   return inode;
 }
@@ -359,7 +360,6 @@ export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   }
   if (err < 0) return err;
   attach(inode, parent, name);
-  dirModified(parent);
   err = layer.stat(upper, out);
   if (err < 0) return err;
   mapAttr(inode, out);

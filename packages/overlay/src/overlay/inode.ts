@@ -25,6 +25,15 @@ export interface ListedEntry {
   ino: bigint;
   /** -1 for the upper, else the index in the directory's stack. */
   readonly layer: number;
+  /** The position after it. */
+  off: number;
+}
+
+/** A merged listing, and the position that the next new name gets. */
+export interface DirListing {
+  readonly version: number;
+  readonly entries: ListedEntry[];
+  readonly next: number;
 }
 
 export class Inode {
@@ -79,10 +88,12 @@ export class DirInode extends Inode {
   impure: boolean | undefined = undefined;
   /** Counts changes below this directory, so that listings know when they are out of date. */
   version = 0;
-  listing: { version: number; entries: ListedEntry[] } | null = null;
+  listing: DirListing | null = null;
+  /** The position that each name had since the first listing that is known; null until there is a second. */
+  positions: Map<ByteString, number> | null = null;
   /** A child has got another inode number since a door was last told that it may keep a listing. */
   renumbered = false;
-  /** How many handles are reading the listing; it goes with the last. */
+  /** How many handles are reading the listing. */
   listers = 0;
   /** POSIX default ACL: undefined not looked at yet, null none. */
   defaultAcl: Buffer | null | undefined = undefined;

@@ -9,7 +9,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { DT_CHR, DT_DIR, DT_UNKNOWN, S_IFMT } from '../sys/constants.ts';
 import { Stat } from '../sys/stat.ts';
 import { originOf } from './get-inode.ts';
-import type { DirInode, ListedEntry } from './inode.ts';
+import type { DirInode, DirListing, ListedEntry } from './inode.ts';
 import { lookupLayers } from './lookup.ts';
 import type { Super } from './super.ts';
 import { isImpure } from './util.ts';
@@ -65,7 +65,7 @@ function merge(sb: Super, dir: DirInode): ListedEntry[] | number {
         if (seen.has(entry.name)) continue;
         seen.add(entry.name);
       }
-      into.push({ name: entry.name, type: entry.type, ino: sb.mapIno(fs, entry.ino), layer });
+      into.push({ name: entry.name, type: entry.type, ino: sb.mapIno(fs, entry.ino), layer, off: 0 });
     }
     // What a layer whites out it hides in those below only.
     for (const name of whiteouts) seen.add(name);
@@ -73,13 +73,51 @@ function merge(sb: Super, dir: DirInode): ListedEntry[] | number {
   return single ? lowest : [...lowest, ...above];
 }
 
+/** `.` and `..` come first, at positions 1 and 2. */
+export const DOTS = 2;
+
+/** More names than this beside those that are there, and positions begin anew. */
+const MOST_GONE = 10_000;
+
+/**
+ * Numbers the entries. While an earlier listing is known, a name keeps its position and new ones
+ * come after all others: the kernel's cache of a directory may serve the rest of one reader's
+ * listing from what another has read since.
+ */
+function number(dir: DirInode, entries: ListedEntry[]): DirListing {
+  const before = dir.listing;
+  let next = before?.next ?? DOTS + 1;
+  if (dir.positions && dir.positions.size > 2 * entries.length + MOST_GONE) dir.positions = null;
+  if (before) dir.positions ??= new Map(before.entries.map((entry) => [entry.name, entry.off]));
+  for (const entry of entries) {
+    const known = dir.positions?.get(entry.name);
+    entry.off = known ?? next++;
+    if (known === undefined) dir.positions?.set(entry.name, entry.off);
+  }
+  if (before) entries.sort((a, b) => a.off - b.off);
+  return { version: dir.version, entries, next };
+}
+
+/** The index of the first entry behind position `off`. */
+export function indexAfter(entries: readonly ListedEntry[], off: number): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const mid = (low + high) >>> 1;
+    if (entries[mid].off > off) high = mid;
+    else low = mid + 1;
+  }
+  return low;
+}
+
 /** The listing of `dir` without `.` and `..`, as it is now. Shared, never changed after. */
 export function list(sb: Super, dir: DirInode): ListedEntry[] | number {
   if (dir.unlinked) return [];
   if (dir.listing && dir.listing.version === dir.version) return dir.listing.entries;
   const entries = merge(sb, dir);
-  if (typeof entries !== 'number') dir.listing = { version: dir.version, entries };
-  return entries;
+  if (typeof entries === 'number') return entries;
+  dir.listing = number(dir, entries);
+  return dir.listing.entries;
 }
 
 /** Whether the merged directory has no entries (kernel: ovl_check_empty_dir). */

@@ -6,6 +6,7 @@ import type { Dentry, Layer } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
 import { type DirInode, InodeTable } from './inode.ts';
+import { Listings } from './listings.ts';
 import type { Config } from './params.ts';
 import { XattrNames } from './xattrs.ts';
 
@@ -38,6 +39,7 @@ export class Super {
   readonly upper: Layer | null;
   readonly hooks: SuperHooks;
   readonly inodes: InodeTable = new InodeTable();
+  readonly listings: Listings = new Listings();
   /** workdir/work: where every new object is built before it appears. */
   work: Dentry | null = null;
   readonly workLayer: Layer | null;
