@@ -44,8 +44,8 @@ describe('startTime', () => {
   });
 
   it('is null for a process that has ended, waited for or not', async () => {
-    // The shell becomes `sleep`, which waits for no child: what `true` leaves is a zombie.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 10'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // The shell becomes a sleep before its child ends, and that waits for no child: it stays a zombie.
+    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 10'], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
       const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
       await vi.waitFor(() => expect(fs.readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) Z /));
