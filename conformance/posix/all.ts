@@ -6,6 +6,7 @@ import { dataCases } from './data.ts';
 import { nameCases } from './names.ts';
 import { oddNameCases } from './odd-names.ts';
 import { openCases } from './open.ts';
+import { ownershipCases } from './ownership.ts';
 import { permissionCases } from './permissions.ts';
 import { privilegeCases } from './privileges.ts';
 import { readdirCases } from './readdir.ts';
@@ -21,6 +22,7 @@ const topics: readonly Cases[] = [
   nameCases,
   oddNameCases,
   openCases,
+  ownershipCases,
   permissionCases,
   privilegeCases,
   readdirCases,
