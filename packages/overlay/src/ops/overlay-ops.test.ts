@@ -258,6 +258,27 @@ describe('a union of two lowers and an upper', () => {
     o.release(open.fh);
   });
 
+  it('an unlinked lower file that is in use has no links, and is written without a name', () => {
+    const o = mount();
+    const nodeid = must(walk(o, 'file'));
+    const reader = new OpenOut();
+    must(o.open(me, nodeid, 0, false, reader));
+    must(o.unlink(me, 1, 'file'));
+    const st = new Stat();
+    must(o.getattr(me, nodeid, 0, st));
+    expect(st.nlink).toBe(0);
+    const writer = new OpenOut();
+    must(o.open(me, nodeid, O_RDWR, false, writer));
+    expect(o.write(me, writer.fh, Buffer.from('L'), 0, 1, 0, false)).toBe(1);
+    const buf = Buffer.alloc(8);
+    expect(o.read(me, reader.fh, buf, 0, 8, 0)).toBe(5);
+    expect(buf.toString('utf8', 0, 5)).toBe('Lower');
+    o.release(reader.fh);
+    o.release(writer.fh);
+    expect(fs.readFileSync(at('l2', 'file'), 'utf8')).toBe('lower');
+    expect(fs.lstatSync(at('u', 'file')).isCharacterDevice()).toBe(true);
+  });
+
   it('hard links of an upper file are one inode by every name, whichever goes first', () => {
     const o = mount();
     create(o, '/', 'one', '1');
