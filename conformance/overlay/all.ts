@@ -2,7 +2,7 @@
 import type { OverlayGroup } from '../overlay-case.ts';
 import { copyUpCases } from './copy-up.ts';
 import { escapeCases } from './escape.ts';
-import { identityCases } from './identity.ts';
+import { firstLookupCases, identityCases } from './identity.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { opaqueCases } from './opaque.ts';
 import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from './rename.ts';
@@ -32,6 +32,7 @@ export const overlayGroups: Readonly<Record<string, OverlayGroup>> = {
     options: ['userxattr'],
     cases: { ...userxattrCases, ...userxattrNoRedirectCases, ...escapeCases('user', 'trusted') },
   },
+  unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
   volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },
 };
 

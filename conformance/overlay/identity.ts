@@ -142,3 +142,24 @@ export const identityCases: OverlayCases = {
     },
   },
 };
+
+/** On layers that no overlay has mounted before. */
+export const firstLookupCases: OverlayCases = {
+  'the first lookup of a directory in both layers writes its origin, and its parent becomes impure': {
+    lowers: [{ d: dir({ b: file(), sub: dir({ x: file() }) }) }],
+    upper: { d: dir({ a: file(), sub: dir() }), pure: dir() },
+    async run(m, t) {
+      const ino = lstat(m, 'd').ino;
+      equal(ino, lstat(t.lower(0), 'd').ino, 'the number is that of the lower');
+      truly(t.marked('d', 'origin') !== null, 'the directory has an origin');
+      equal(t.marked('.', 'impure'), 'y');
+      equal(t.marked('pure', 'origin'), null);
+      ok(m.lstat('d/sub'));
+      truly(t.marked('d/sub', 'origin') !== null, 'the directory below has an origin');
+      equal(t.marked('d', 'impure'), 'y');
+      m = await t.remount();
+      equal(lstat(m, 'd').ino, ino);
+      equal(names(m, 'd'), ['a', 'b', 'sub']);
+    },
+  },
+};
