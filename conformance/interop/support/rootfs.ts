@@ -1,6 +1,6 @@
 /**
- * A real root filesystem: Debian's minbase, made by mmdebstrap from the mirrors that this machine's
- * apt uses, kept as a tar in the temporary folder so that a second run need not make it again.
+ * A real root filesystem: Debian's minbase, made by mmdebstrap with the
+ * host's apt, kept as a tar in the temporary folder so that a second run need not make it again.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';

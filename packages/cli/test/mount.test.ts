@@ -251,6 +251,16 @@ describe('mounts by FUSE', () => {
     expect(await server).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
+  it.each(['-f', '-d'])('%s means our server, whatever the kernel could do', async (flag) => {
+    const server = strata(['mount', flag, '-o', here(GOOD), stage.at('merged')]);
+    await expect.poll(() => stage.fstype('merged')).toBe('fuse.strata-overlay');
+    execFileSync('umount', [stage.at('merged')]);
+    expect(await server).toMatchObject({ code: 0 });
+    const kernel = await strata(['mount', flag, '--backend', 'kernel', '-o', here(GOOD), stage.at('merged')]);
+    expect(kernel).toMatchObject({ code: 1, stderr: expect.stringContaining('-f and -d') });
+    expect(stage.fstype('merged')).not.toBe('overlay');
+  });
+
   it('stands in for fuse-overlayfs: relative lowers, empty options, aufs whiteouts, silence', async () => {
     stage.put('aufs/.wh.file', '');
     const args = ['-o', ',,lowerdir=aufs:lower,upperdir=upper,workdir=work,,metacopy=off,', 'merged'];

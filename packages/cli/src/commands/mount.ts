@@ -39,8 +39,8 @@ export const mount: DefineVerb = (command) => {
     .argument('[operands...]')
     .option('-o, --options <OPT,...>', 'mount options, as of mount -t overlay', collect)
     .option('--backend <BACKEND>', 'auto, kernel or fuse (default: auto)', backendArgument)
-    .option('-f, --foreground', 'serve in the foreground (fuse)')
-    .option('-d, --debug', 'trace every request on stderr; implies -f and --backend fuse')
+    .option('-f, --foreground', 'serve in the foreground; implies --backend fuse')
+    .option('-d, --debug', 'trace every request on stderr; implies -f')
     .option('--json', 'list as JSON (schema strata.mounts/1)')
     .addHelpText(
       'after',
@@ -66,12 +66,16 @@ Examples:
         return list(flags.json ?? false);
       }
       const merged = operands[operands.length - 1];
+      const serves = flags.foreground === true || flags.debug === true;
+      if (serves && flags.backend === 'kernel') {
+        throw new CliError(1, "-f and -d are the fuse backend's: the kernel's overlay has no server to watch");
+      }
       await makeUnion(openSys(), {
         options: parseOptions(flags.options ?? []),
-        backend: flags.debug ? 'fuse' : (flags.backend ?? 'auto'),
+        backend: serves ? 'fuse' : (flags.backend ?? 'auto'),
         source: operands.length === 2 ? operands[0] : 'overlay',
         merged,
-        foreground: flags.foreground ?? flags.debug ?? false,
+        foreground: serves,
         debug: flags.debug ?? false,
       });
     });
