@@ -1,7 +1,8 @@
 /**
  * Our FUSE mount, served by a process of its own as `strata mount` starts it. A server that hangs
  * would hang the test process with it, in a system call that nothing interrupts: a watchdog on
- * another thread kills servers when no case has ended for five minutes (the longest, on a busy machine, take more than one).
+ * another thread kills servers when no case has ended for five minutes (on a busy machine the longest
+ * take more than one).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
