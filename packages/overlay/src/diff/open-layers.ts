@@ -24,6 +24,10 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
   const config: Config = {
     redirectOn: false,
     redirectFollow: paths.redirects ?? true,
+    index: false,
+    nfsExport: false,
+    metacopy: false,
+    verity: 'off',
     fsync: 'auto',
     uuid: 'off',
     xino: 'off',

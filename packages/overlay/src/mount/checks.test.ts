@@ -114,7 +114,7 @@ describe('checkMount', () => {
     ['upper that is work', 'lowerdir=T/l,upperdir=T/u,workdir=T/u', 'EINVAL', "workdir and upperdir are both 'T/u'"],
     [
       'metacopy without redirects',
-      'lowerdir=T/l:T/l2,metacopy=on,redirect_dir=off',
+      'lowerdir=T/l,upperdir=T/u,workdir=T/w,metacopy=on,redirect_dir=off',
       'EINVAL',
       'conflicting options: metacopy=on,redirect_dir=off',
     ],
@@ -126,7 +126,7 @@ describe('checkMount', () => {
     ],
     [
       'nfs_export without index',
-      'lowerdir=T/l:T/l2,nfs_export=on,index=off',
+      'lowerdir=T/l,upperdir=T/u,workdir=T/w,nfs_export=on,index=off',
       'EINVAL',
       'conflicting options: nfs_export=on,index=off',
     ],

@@ -13,13 +13,16 @@ const conflicts: [string, OverlayParams][] = [
   ['metacopy=on,redirect_dir=off', { ...upper, metacopy: true, redirectDir: 'off' }],
   ['metacopy=on,redirect_dir=nofollow', { ...upper, metacopy: true, redirectDir: 'nofollow' }],
   ['metacopy=on,redirect_dir=follow with an upper', { ...upper, metacopy: true, redirectDir: 'follow' }],
-  ['metacopy=off,verity=on', { ...upper, metacopy: false, verity: 'on' }],
   ['nfs_export=on,metacopy=on', { ...upper, nfsExport: true, metacopy: true }],
   ['nfs_export=on,index=off', { ...upper, nfsExport: true, index: false }],
   ['userxattr,redirect_dir=on', { ...upper, userxattr: true, redirectDir: 'on' }],
   ['userxattr,redirect_dir=follow', { ...upper, userxattr: true, redirectDir: 'follow' }],
   ['userxattr,metacopy=on', { ...upper, userxattr: true, metacopy: true }],
-  ['userxattr,verity=require', { ...upper, userxattr: true, verity: 'require' }],
+  ['userxattr,redirect_dir=off', { ...upper, userxattr: true, redirectDir: 'off' }],
+  [
+    'nfs_export=on,index=off without an upper',
+    { lowerdirs: ['/a', '/b'], datadirs: [], redirectDir: 'nofollow', nfsExport: true, index: false },
+  ],
 ];
 
 describe('verifyParams', () => {
@@ -36,6 +39,16 @@ describe('verifyParams', () => {
       { lowerdirs: ['/a', '/b'], datadirs: [], metacopy: true, redirectDir: 'follow' },
     ],
     ['userxattr,redirect_dir=nofollow', { ...upper, userxattr: true, redirectDir: 'nofollow' }],
+    ['metacopy=off,verity=on', { ...upper, metacopy: false, verity: 'on' }],
+    ['userxattr,verity=require', { ...upper, userxattr: true, verity: 'require' }],
+    [
+      'metacopy=on,redirect_dir=off without an upper',
+      { lowerdirs: ['/a', '/b'], datadirs: [], metacopy: true, redirectDir: 'off' },
+    ],
+    [
+      'nfs_export=on,index=off without an upper, where redirects are followed',
+      { lowerdirs: ['/a', '/b'], datadirs: [], nfsExport: true, index: false },
+    ],
   ])('%s is accepted', (_name, params) => {
     expect(verifyParams(params)).toBeNull();
   });

@@ -37,6 +37,14 @@ export interface Config {
   readonly redirectOn: boolean;
   /** Redirects that are found are followed; else they are -EPERM. */
   readonly redirectFollow: boolean;
+  /** Copied-up files keep one inode over all their names (`index=on`); never without an upper. */
+  readonly index: boolean;
+  /** Every copy-up is indexed, directories too, so that handles of any age decode. */
+  readonly nfsExport: boolean;
+  /** Changing attributes copies up metadata alone; metadata-only files that are found are -EPERM without it. */
+  readonly metacopy: boolean;
+  /** Digests of metadata-only files are checked where they are there (`on`) or must be there (`require`). */
+  readonly verity: VerityMode;
   readonly fsync: FsyncMode;
   readonly uuid: UuidMode;
   readonly xino: XinoMode;
@@ -58,6 +66,10 @@ export interface Refusal {
 export interface ConfigContext {
   /** `redirect_dir` when it was not said: the kernel's module default is off, which follows. */
   readonly redirectDefault: RedirectMode;
+  /** `index` when it was not said, false if absent: the kernel's module default. */
+  readonly indexDefault?: boolean;
+  /** `metacopy` when it was not said, likewise. */
+  readonly metacopyDefault?: boolean;
   readonly aufsWhiteouts: boolean;
   readonly readOnly: boolean;
   /** Redirects in `user.overlay.redirect` count: this process has no more rights than who may write them. */
@@ -68,29 +80,62 @@ function refuse(message: string, errno = -EINVAL): Refusal {
   return { errno, message };
 }
 
+function conflict(...options: string[]): Refusal {
+  return refuse(`conflicting options: ${options.join(',')}`);
+}
+
+/** What options imply of each other (the kernel's ovl_fs_params_verify): the modes, before a look at any layer. */
+interface Implied {
+  /** `on` without an upper means: all kinds of redirects are followed. */
+  redirect: 'on' | 'follow' | 'nofollow';
+  index: boolean;
+  nfsExport: boolean;
+  metacopy: boolean;
+}
+
+type Defaults = Pick<ConfigContext, 'redirectDefault' | 'indexDefault' | 'metacopyDefault' | 'userRedirect'>;
+
+/** Said beats default; between two that were said the conflict is an error. */
+function imply(p: OverlayParams, defaults: Defaults): Implied | Refusal {
+  const writable = p.upperdir !== undefined;
+  const asked = p.redirectDir ?? defaults.redirectDefault;
+  const follows = asked === 'off' ? 'follow' : asked;
+  let redirect = writable || follows === 'nofollow' ? follows : 'on';
+  let metacopy = p.metacopy ?? defaults.metacopyDefault ?? false;
+  if (metacopy && redirect !== 'on') {
+    if (p.redirectDir === undefined) redirect = 'on';
+    else if (p.metacopy) return conflict('metacopy=on', `redirect_dir=${p.redirectDir}`);
+    else metacopy = false;
+  }
+  let nfsExport = (p.nfsExport ?? false) && (writable || redirect === 'nofollow');
+  if (nfsExport && p.index === false) return conflict('nfs_export=on', 'index=off');
+  if (nfsExport && metacopy) {
+    if (p.metacopy) return conflict('nfs_export=on', 'metacopy=on');
+    metacopy = false;
+  }
+  if (p.userxattr) {
+    if (p.metacopy) return conflict('userxattr', 'metacopy=on');
+    metacopy = false;
+    if (!defaults.userRedirect) {
+      if (p.redirectDir !== undefined && p.redirectDir !== 'nofollow') {
+        return conflict('userxattr', `redirect_dir=${p.redirectDir}`);
+      }
+      redirect = 'nofollow';
+    }
+  }
+  nfsExport &&= writable;
+  const index = writable && (nfsExport || (p.index ?? defaults.indexDefault ?? false));
+  return { redirect, index, nfsExport, metacopy };
+}
+
 /**
  * The conflicts of the kernel's ovl_fs_params_verify that do not need a look at any layer. With
  * `userRedirect` (see ConfigContext) `userxattr` and redirects are none.
  */
 export function verifyParams(p: OverlayParams, userRedirect = false): Refusal | null {
   if (p.upperdir !== undefined && p.workdir === undefined) return refuse('upperdir needs a workdir beside it');
-  if (p.metacopy && p.redirectDir !== undefined && p.redirectDir !== 'on') {
-    if (!(p.redirectDir === 'follow' && p.upperdir === undefined)) {
-      return refuse(`conflicting options: metacopy=on,redirect_dir=${p.redirectDir}`);
-    }
-  }
-  if (p.verity !== undefined && p.verity !== 'off') {
-    if (p.metacopy === false) return refuse(`conflicting options: metacopy=off,verity=${p.verity}`);
-    if (p.userxattr) return refuse(`conflicting options: userxattr,verity=${p.verity}`);
-  }
-  if (p.nfsExport && p.metacopy) return refuse('conflicting options: nfs_export=on,metacopy=on');
-  if (p.nfsExport && p.index === false) return refuse('conflicting options: nfs_export=on,index=off');
-  if (p.userxattr) {
-    if (!userRedirect && p.redirectDir !== undefined && p.redirectDir !== 'nofollow' && p.redirectDir !== 'off') {
-      return refuse(`conflicting options: userxattr,redirect_dir=${p.redirectDir}`);
-    }
-    if (p.metacopy) return refuse('conflicting options: userxattr,metacopy=on');
-  }
+  const implied = imply(p, { redirectDefault: 'off', userRedirect });
+  if (isRefusal(implied)) return implied;
   const lowers = p.lowerdirs.length + p.datadirs.length;
   if (p.lowerdirs.length === 0) return refuse('lowerdir is missing: a union needs at least one lower layer');
   if (p.upperdir === undefined && lowers < 2) {
@@ -113,11 +158,15 @@ export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Re
   for (const [asked, name] of absent) {
     if (asked) return refuse(`${name} is served by the kernel's overlay only (backend=kernel)`, -EOPNOTSUPP);
   }
-  // A server with more rights than the owner of a lower would follow him anywhere.
-  const redirect = p.userxattr && !ctx.userRedirect ? 'nofollow' : (p.redirectDir ?? ctx.redirectDefault);
+  const implied = imply(p, ctx);
+  if (isRefusal(implied)) return implied;
   return {
-    redirectOn: redirect === 'on' && p.upperdir !== undefined,
-    redirectFollow: redirect !== 'nofollow',
+    redirectOn: implied.redirect === 'on' && p.upperdir !== undefined,
+    redirectFollow: implied.redirect !== 'nofollow',
+    index: implied.index,
+    nfsExport: implied.nfsExport,
+    metacopy: implied.metacopy,
+    verity: p.verity ?? 'off',
     fsync: p.fsync ?? 'auto',
     uuid: p.uuid ?? 'auto',
     xino: p.xino ?? 'auto',
