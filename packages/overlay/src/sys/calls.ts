@@ -24,6 +24,7 @@ export type ArgumentKind =
   | 'stat'
   | 'statfs'
   | 'pollfds'
+  | 'lock'
   | 'ids'
   | 'number'
   | 'hex'
@@ -65,7 +66,14 @@ export const callArguments: Readonly<Record<SysCall, readonly ArgumentKind[]>> =
   copyFileRange: ['fd', 'number', 'fd', 'number', 'length'],
   ficlone: ['fd', 'fd'],
   flock: ['fd', 'lockOperation'],
+  fcntlLock: ['fd', 'number', 'lock'],
   fadvise: ['fd', 'number', 'number', 'number'],
+
+  mmap: ['fd', 'number', 'hex', 'hex', 'number'],
+  munmap: ['hex', 'number'],
+  msync: ['hex', 'number', 'hex'],
+  readMemory: ['hex', 'room', ...ioAt],
+  writeMemory: ['hex', 'data', ...ioAt],
 
   statx: ['dirfd', 'name', 'atFlags', 'stat'],
   fstat: ['fd', 'stat'],
@@ -103,6 +111,9 @@ export const callArguments: Readonly<Record<SysCall, readonly ArgumentKind[]>> =
   poll: ['pollfds', 'number'],
   eventfd: ['number', 'openFlags'],
   pipe2: ['openFlags'],
+  inotifyInit1: ['openFlags'],
+  inotifyAddWatch: ['fd', 'name', 'hex'],
+  inotifyRmWatch: ['fd', 'number'],
 
   mount: ['text', 'name', 'text', 'hex', 'text'],
   umount2: ['name', 'hex'],
@@ -123,6 +134,8 @@ export const callArguments: Readonly<Record<SysCall, readonly ArgumentKind[]>> =
   setgroups: ['ids'],
   getcap: [],
   setcapEffective: ['hex', 'hex'],
+  getrlimit: ['number'],
+  setrlimit: ['number', 'number', 'number'],
   kill: ['number', 'number'],
 };
 

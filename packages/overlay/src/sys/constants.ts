@@ -55,6 +55,15 @@ export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
+export const F_GETLK = 5;
+export const F_SETLK = 6;
+export const F_SETLKW = 7;
+export const F_OFD_GETLK = 36;
+export const F_OFD_SETLK = 37;
+export const F_OFD_SETLKW = 38;
+export const F_RDLCK = 0;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
 export const FD_CLOEXEC = 1;
 
 export const AT_FDCWD = -100;
@@ -87,6 +96,39 @@ export const LOCK_NB = 4;
 export const LOCK_UN = 8;
 
 export const POSIX_FADV_DONTNEED = 4;
+
+// <sys/mman.h>
+export const PROT_NONE = 0;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+export const MS_ASYNC = 1;
+export const MS_SYNC = 4;
+
+// <sys/inotify.h>
+export const IN_ACCESS = 0x001;
+export const IN_MODIFY = 0x002;
+export const IN_ATTRIB = 0x004;
+export const IN_CLOSE_WRITE = 0x008;
+export const IN_CLOSE_NOWRITE = 0x010;
+export const IN_OPEN = 0x020;
+export const IN_MOVED_FROM = 0x040;
+export const IN_MOVED_TO = 0x080;
+export const IN_CREATE = 0x100;
+export const IN_DELETE = 0x200;
+export const IN_DELETE_SELF = 0x400;
+export const IN_MOVE_SELF = 0x800;
+export const IN_IGNORED = 0x8000;
+export const IN_ISDIR = 0x40000000;
+export const IN_CLOEXEC: number = O_CLOEXEC;
+export const IN_NONBLOCK: number = O_NONBLOCK;
+
+// <sys/resource.h>
+export const RLIMIT_FSIZE = 1;
+export const RLIMIT_NOFILE = 7;
+/** No limit: all 64 bits set. */
+export const RLIM_INFINITY = -1;
 
 // <linux/openat2.h>
 export const RESOLVE_NO_XDEV = 0x01;

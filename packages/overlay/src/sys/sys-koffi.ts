@@ -1,8 +1,9 @@
 /**
  * The real `Sys`: the C library through koffi (glibc, or musl where its library has the calls),
  * on the 64-bit little-endian machines that Node runs on. The calls stand in koffi/, by topic:
- * files, inodes, names, xattr, filesystems, waiting, mounts, creds. Names and structures go
- * through memory that is allocated once (koffi/scratch.ts); koffi itself is behind koffi/libc.ts.
+ * files, locks, mappings, inodes, names, xattr, filesystems, waiting, mounts, creds, limits. Names and
+ * structures go through memory that is allocated once (koffi/scratch.ts); koffi itself is behind
+ * koffi/libc.ts.
  *
  * A table belongs to the thread that opened it, and no call may be made from inside another.
  */
@@ -11,6 +12,9 @@ import { fileCalls } from './koffi/files.ts';
 import { filesystemCalls } from './koffi/filesystems.ts';
 import { inodeCalls } from './koffi/inodes.ts';
 import { type Libc, openLibc } from './koffi/libc.ts';
+import { limitCalls } from './koffi/limits.ts';
+import { lockCalls } from './koffi/locks.ts';
+import { mappingCalls } from './koffi/mappings.ts';
 import { mountCalls } from './koffi/mounts.ts';
 import { nameCalls } from './koffi/names.ts';
 import { Scratch } from './koffi/scratch.ts';
@@ -23,6 +27,8 @@ export function bindSys(libc: Libc): Sys {
   const scratch = new Scratch(libc);
   return {
     ...fileCalls(libc, scratch),
+    ...lockCalls(libc, scratch),
+    ...mappingCalls(libc, scratch),
     ...inodeCalls(libc, scratch),
     ...nameCalls(libc, scratch),
     ...xattrCalls(libc, scratch),
@@ -30,6 +36,7 @@ export function bindSys(libc: Libc): Sys {
     ...waitingCalls(libc, scratch),
     ...mountCalls(libc, scratch),
     ...credCalls(libc, scratch),
+    ...limitCalls(libc, scratch),
   };
 }
 

@@ -25,6 +25,19 @@ export interface PollFd {
   revents: number;
 }
 
+/** `struct flock`: what a lock on a range asks for, and what F_GETLK and F_OFD_GETLK find in its way. */
+export interface FileLock {
+  /** F_RDLCK, F_WRLCK or F_UNLCK. */
+  type: number;
+  /** SEEK_*: where `start` counts from. */
+  whence: number;
+  start: number;
+  /** In bytes; 0 reaches to the end, however the file grows. */
+  len: number;
+  /** Filled by the asking commands: who holds the lock, -1 an open file description. */
+  pid: number;
+}
+
 export interface Sys {
   // ---- opening and closing -------------------------------------------------------------------
   /** openat(2). @returns a descriptor. */
@@ -58,8 +71,23 @@ export interface Sys {
   ficlone(dst: number, src: number): number;
   /** flock(2): LOCK_SH, LOCK_EX, LOCK_UN, with LOCK_NB. */
   flock(fd: number, op: number): number;
+  /** fcntl(2) with F_GETLK, F_SETLK, F_SETLKW or F_OFD_*; `lock` is filled. */
+  fcntlLock(fd: number, cmd: number, lock: FileLock): number;
   /** posix_fadvise(2). */
   fadvise(fd: number, off: number, len: number, advice: number): number;
+
+  // ---- memory --------------------------------------------------------------------------------
+  /** mmap(2) where the kernel finds room. @returns the address. */
+  mmap(fd: number, len: number, prot: number, flags: number, off: number): number;
+  munmap(at: number, len: number): number;
+  msync(at: number, len: number, flags: number): number;
+  /**
+   * Reads `len` bytes at the address `at` of this process. @returns `len`; -EFAULT where an access
+   * would be a signal: beyond the end of the mapped file, after munmap, against PROT_*.
+   */
+  readMemory(at: number, buf: Uint8Array, off: number, len: number): number;
+  /** Writes to the address `at`, as `readMemory` reads; in a shared mapping this is a write to the file. */
+  writeMemory(at: number, buf: Uint8Array, off: number, len: number): number;
 
   // ---- inodes --------------------------------------------------------------------------------
   /** statx(2) with all basic fields and the birth time. `flags` takes AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_STATX_*. */
@@ -138,6 +166,10 @@ export interface Sys {
   poll(fds: PollFd[], timeoutMs: number): number;
   eventfd(initial: number, flags: number): number;
   pipe2(flags: number): [number, number] | number;
+  inotifyInit1(flags: number): number;
+  /** inotify_add_watch(2). @returns the watch descriptor that events carry. */
+  inotifyAddWatch(fd: number, path: ByteString, mask: number): number;
+  inotifyRmWatch(fd: number, wd: number): number;
 
   // ---- mounts and namespaces -----------------------------------------------------------------
   mount(source: ByteString, target: ByteString, fstype: ByteString, flags: number, data: ByteString | null): number;
@@ -173,6 +205,10 @@ export interface Sys {
   /** capget/capset of this thread: the effective mask as two 32-bit words. */
   getcap(): [number, number] | number;
   setcapEffective(low: number, high: number): number;
+  /** getrlimit(2): [soft, hard], RLIM_INFINITY for none. */
+  getrlimit(resource: number): [number, number] | number;
+  /** setrlimit(2), for the whole process. */
+  setrlimit(resource: number, soft: number, hard: number): number;
   /** kill(2), also with signal 0. */
   kill(pid: number, signal: number): number;
 }

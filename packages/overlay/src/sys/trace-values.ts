@@ -3,7 +3,7 @@ import type { ByteString } from './bytes.ts';
 import type { ArgumentKind } from './calls.ts';
 import * as c from './constants.ts';
 import { major, minor, type Stat, type StatFs } from './stat.ts';
-import type { PollFd } from './sys.ts';
+import type { FileLock, PollFd } from './sys.ts';
 
 /** Of data; names are shown whole. */
 const SHOWN_BYTES = 32;
@@ -79,6 +79,7 @@ const fileTypes = new Map([
   [c.S_IFSOCK, 'S_IFSOCK'],
 ]);
 
+const lockTypes = ['F_RDLCK', 'F_WRLCK', 'F_UNLCK'];
 const whences = ['SEEK_SET', 'SEEK_CUR', 'SEEK_END', 'SEEK_DATA', 'SEEK_HOLE'];
 
 /** Set bits by name, the rest in hexadecimal. Names of several bits come first in `names`. */
@@ -132,6 +133,10 @@ export function printScalar(kind: ArgumentKind, arg: unknown): string {
   if (typeof arg === 'string') return quote(arg);
   if (kind === 'pollfds') {
     return `[${(arg as PollFd[]).map((p) => `{fd=${p.fd}, events=${p.events}, revents=${p.revents}}`).join(', ')}]`;
+  }
+  if (kind === 'lock') {
+    const { type, start, len, pid } = arg as FileLock;
+    return `{type=${lockTypes[type] ?? type}, start=${start}, len=${len}, pid=${pid}}`;
   }
   if (kind === 'ids') return `[${(arg as number[]).join(', ')}]`;
   const value = arg as number;

@@ -1,10 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { EFD_NONBLOCK, F_GETFD, FD_CLOEXEC, O_NONBLOCK, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from '../constants.ts';
-import { EAGAIN, EINVAL } from '../errno.ts';
+import { useTempDir } from '../../../test/support/temp-dir.ts';
+import {
+  EFD_NONBLOCK,
+  F_GETFD,
+  FD_CLOEXEC,
+  IN_CREATE,
+  IN_IGNORED,
+  IN_NONBLOCK,
+  O_NONBLOCK,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+} from '../constants.ts';
+import { EAGAIN, EINVAL, ENOENT } from '../errno.ts';
 import type { PollFd } from '../sys.ts';
 import { openSys } from '../sys-koffi.ts';
 
 const sys = openSys();
+const dir = useTempDir(sys);
 const NO_FD = 1 << 20;
 
 describe('poll', () => {
@@ -54,5 +68,27 @@ describe('poll', () => {
   it('answers errors of its kin', () => {
     expect(sys.eventfd(0, 0x7777)).toBe(-EINVAL);
     expect(sys.pipe2(0x7)).toBe(-EINVAL);
+  });
+});
+
+describe('inotify', () => {
+  it('tells what happens in a watched directory, until the watch is removed', () => {
+    const fd = sys.inotifyInit1(IN_NONBLOCK);
+    expect(sys.fcntl(fd, F_GETFD, 0)).toBe(FD_CLOEXEC);
+    const wd = sys.inotifyAddWatch(fd, dir.at('.'), IN_CREATE);
+    expect(wd).toBeGreaterThan(0);
+    const buf = Buffer.alloc(1024);
+    expect(sys.read(fd, buf, 0, 1024)).toBe(-EAGAIN);
+    expect(sys.mkdirat(dir.fd, 'sub', 0o755)).toBe(0);
+    expect(sys.read(fd, buf, 0, 1024)).toBe(32);
+    expect(buf.readInt32LE(0)).toBe(wd);
+    expect(buf.readUInt32LE(4) & IN_CREATE).toBe(IN_CREATE);
+    expect(buf.toString('latin1', 16, 20)).toBe('sub\0');
+    expect(sys.inotifyRmWatch(fd, wd)).toBe(0);
+    expect(sys.read(fd, buf, 0, 1024)).toBe(16);
+    expect(buf.readUInt32LE(4)).toBe(IN_IGNORED);
+    expect(sys.inotifyRmWatch(fd, wd)).toBe(-EINVAL);
+    expect(sys.inotifyAddWatch(fd, dir.at('missing'), IN_CREATE)).toBe(-ENOENT);
+    sys.close(fd);
   });
 });

@@ -1,5 +1,5 @@
-/** Waiting for descriptors: poll(2), eventfd(2), pipe2(2). */
-import { EFD_CLOEXEC, O_CLOEXEC } from '../constants.ts';
+/** Waiting for descriptors: poll(2), eventfd(2), pipe2(2), inotify(7). */
+import { EFD_CLOEXEC, IN_CLOEXEC, O_CLOEXEC } from '../constants.ts';
 import type { Sys } from '../sys.ts';
 import type { Libc } from './libc.ts';
 import { type Scratch, StructBuffer } from './scratch.ts';
@@ -7,12 +7,18 @@ import { type Scratch, StructBuffer } from './scratch.ts';
 /** `struct pollfd`: fd, then events and revents of 16 bits. */
 const SIZEOF_POLLFD = 8;
 
-export function waitingCalls(libc: Libc, scratch: Scratch): Pick<Sys, 'poll' | 'eventfd' | 'pipe2'> {
-  const { struct } = scratch;
+export function waitingCalls(
+  libc: Libc,
+  scratch: Scratch,
+): Pick<Sys, 'poll' | 'eventfd' | 'pipe2' | 'inotifyInit1' | 'inotifyAddWatch' | 'inotifyRmWatch'> {
+  const { name1, struct } = scratch;
   const errno = libc.errno;
   const poll = libc.func('poll', 'int', ['uintptr_t', 'size_t', 'int']);
   const eventfd = libc.func('eventfd', 'int', ['uint', 'int']);
   const pipe2 = libc.func('pipe2', 'int', ['uintptr_t', 'int']);
+  const inotifyInit1 = libc.func('inotify_init1', 'int', ['int']);
+  const inotifyAddWatch = libc.func('inotify_add_watch', 'int', ['int', 'uintptr_t', 'uint']);
+  const inotifyRmWatch = libc.func('inotify_rm_watch', 'int', ['int', 'int']);
   let pollfds = new StructBuffer(libc, 16 * SIZEOF_POLLFD);
 
   return {
@@ -37,6 +43,19 @@ export function waitingCalls(libc: Libc, scratch: Scratch): Pick<Sys, 'poll' | '
     pipe2(flags) {
       if (pipe2(struct.address, flags | O_CLOEXEC) < 0) return -errno();
       return [struct.i32[0], struct.i32[1]];
+    },
+    inotifyInit1(flags) {
+      const r = inotifyInit1(flags | IN_CLOEXEC);
+      return r < 0 ? -errno() : r;
+    },
+    inotifyAddWatch(fd, path, mask) {
+      const bad = name1.put(path);
+      if (bad < 0) return bad;
+      const r = inotifyAddWatch(fd, name1.address, mask);
+      return r < 0 ? -errno() : r;
+    },
+    inotifyRmWatch(fd, wd) {
+      return inotifyRmWatch(fd, wd) < 0 ? -errno() : 0;
     },
   };
 }
