@@ -1,54 +1,98 @@
 /**
- * Runs that take their time: `npm run soak -- NAME [--seed N] [--seconds N]`. Each prints what it
- * did, the seed that repeats it, and ends with exit status 1 when something was wrong.
+ * Runs that take their time. Each prints what it did, the seed that repeats it, and ends with exit
+ * status 1 when something was wrong.
+ *
+ *   npm run soak -- stress [--seed N] [--seconds N]
+ *   npm run soak -- fsx [--seed N] [--ops N] [--target fuse|kernel|plain|in-process] [--options redirect_dir=on,…]
+ *
+ * STRATA_CONFORMANCE_DIR puts the layers on a filesystem of one's choice.
  */
 import { parseArgs } from 'node:util';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
-import { openBaseDir } from './base-dir.ts';
+import type { Backend } from './backend.ts';
+import { type BaseDir, openBaseDir } from './base-dir.ts';
+import { fsx } from './fsx/fsx.ts';
 import { stress } from './stress.ts';
 import { fuse } from './targets/fuse.ts';
+import { inProcess } from './targets/in-process.ts';
+import { kernel } from './targets/kernel.ts';
 
 interface SoakOptions {
   seed: number;
   seconds: number;
+  operations: number;
+  target: string;
+  options: readonly string[];
 }
 
-/** @returns one sentence for each thing that was wrong. */
-type Soak = (options: SoakOptions) => Promise<string[]>;
+interface SoakResult {
+  operations: number;
+  /** What it did, in a line or two. */
+  did: string;
+  /** One sentence for each thing that was wrong. */
+  wrong: readonly string[];
+}
+
+type Soak = (base: BaseDir, options: SoakOptions) => Promise<SoakResult>;
+
+const sys = openSys();
+const targets: Readonly<Record<string, Backend | null>> = { fuse, kernel, 'in-process': inProcess, plain: null };
+
+function cannot(reason: string): SoakResult {
+  return { operations: 0, did: '', wrong: [`cannot run here: ${reason}`] };
+}
 
 const soaks: Readonly<Record<string, Soak>> = {
-  async stress(options) {
-    const sys = openSys();
-    const base = openBaseDir(sys);
-    try {
-      const reason = fuse.unavailable(base);
-      if (reason !== null) {
-        return [`cannot run here: ${reason}`];
-      }
-      const { operations, succeeded, wrong } = await stress(sys, base, fuse, options);
-      console.log(`${operations} operations by 20 workers; succeeded: ${JSON.stringify(succeeded)}`);
-      return wrong;
-    } finally {
-      base.close();
+  async stress(base, options) {
+    const reason = fuse.unavailable(base);
+    if (reason !== null) {
+      return cannot(reason);
     }
+    const { operations, succeeded, wrong } = await stress(sys, base, fuse, options);
+    return { operations, did: `by 20 workers; succeeded: ${JSON.stringify(succeeded)}`, wrong };
+  },
+  async fsx(base, options) {
+    const backend = targets[options.target];
+    if (backend === undefined) {
+      return cannot(`no target ${options.target}; one of ${Object.keys(targets).join(', ')}`);
+    }
+    const reason = backend?.unavailable(base) ?? null;
+    if (reason !== null) {
+      return cannot(reason);
+    }
+    const { operations, done, unsupported, wrong } = await fsx(sys, base, backend, options);
+    const without =
+      unsupported.length > 0 ? `\nnot supported by ${options.target} here: ${unsupported.join(', ')}` : '';
+    return { operations, did: `on ${options.target}: ${JSON.stringify(done)}${without}`, wrong };
   },
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seed: { type: 'string' }, seconds: { type: 'string' } },
+  options: {
+    seed: { type: 'string' },
+    seconds: { type: 'string', default: '60' },
+    ops: { type: 'string', default: '50000' },
+    target: { type: 'string', default: 'fuse' },
+    options: { type: 'string', default: 'redirect_dir=on,index=off' },
+  },
 });
 const [name] = positionals;
 const soak = soaks[name];
 const seed = Number(values.seed ?? 1 + Math.floor(Math.random() * 0x7ffffffe));
-const seconds = Number(values.seconds ?? 60);
-if (soak === undefined || !Number.isSafeInteger(seed) || !(seconds > 0)) {
-  console.error(`usage: npm run soak -- ${Object.keys(soaks).join('|')} [--seed N] [--seconds N]`);
+const seconds = Number(values.seconds);
+const operations = Number(values.ops);
+if (soak === undefined || !Number.isSafeInteger(seed) || !(seconds > 0) || !(operations > 0)) {
+  const names = Object.keys(soaks).join('|');
+  console.error(`usage: npm run soak -- ${names} [--seed N] [--seconds N] [--ops N] [--target NAME] [--options LIST]`);
   process.exit(2);
 }
-const wrong = await soak({ seed, seconds });
-for (const line of wrong) {
+const base = openBaseDir(sys);
+const options = { seed, seconds, operations, target: values.target, options: values.options.split(',') };
+const result = await soak(base, options).finally(() => base.close());
+console.log(`${result.operations} operations ${result.did}`);
+for (const line of result.wrong) {
   console.log(`WRONG: ${line}`);
 }
-console.log(`${name}: ${wrong.length} wrong, seed ${seed}`);
-process.exit(wrong.length === 0 ? 0 : 1);
+console.log(`${name}: ${result.operations} operations, ${result.wrong.length} wrong, seed ${seed}`);
+process.exit(result.wrong.length === 0 ? 0 : 1);
