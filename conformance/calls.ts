@@ -7,8 +7,16 @@ import * as c from 'stratafs/internal/sys/constants';
 import { ENOENT } from 'stratafs/internal/sys/errno';
 import type { Stat } from 'stratafs/internal/sys/stat';
 import { equal, ok } from './expect.ts';
-import type { Dirent, Door } from './target.ts';
+import type { Dirent, Door, Vfs } from './target.ts';
 import { bytes } from './tree.ts';
+
+/** What a case has that needs 'vfs'. */
+export function vfs(t: Door): Vfs {
+  if (t.vfs === null) {
+    throw new Error("set-up: the case does not say that it needs 'vfs'");
+  }
+  return t.vfs;
+}
 
 /** Opens or fails the case. */
 export function open(t: Door, path: ByteString, flags: number, mode = 0o644): number {

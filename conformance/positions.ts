@@ -17,6 +17,9 @@ import { type Attrs, dir, file, type Node, opaque, symlink, type Tree, whiteout 
 
 export type Position = 'plain' | 'upper' | 'lower' | 'merged' | 'opaque' | 'whiteouts' | 'layers' | 'redirect';
 
+/** Where a case about what the kernel does around a file plays: one of each kind, as nothing else can differ. */
+export const fewPositions: readonly Position[] = ['plain', 'upper', 'lower', 'merged'];
+
 export const overlayPositions: readonly Position[] = [
   'upper',
   'lower',

@@ -85,7 +85,7 @@ export class PosixPlay {
   ) {
     this.backend = backend;
     this.options = options;
-    this.positions = positions;
+    this.positions = positions.filter((position) => this.names(position).length > 0);
     this.#base = base;
     this.#redirects = options.includes('redirect_dir=on');
     this.stage = new Stage(sys, base, backend, name, { lowers: LOWERS, writable: true, options });

@@ -11,6 +11,7 @@
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import type { Stat, StatFs } from 'stratafs/internal/sys/stat';
+import type { FileLock } from 'stratafs/internal/sys/sys';
 import type { Position } from './positions.ts';
 import type { Attrs, Tree } from './tree.ts';
 
@@ -33,7 +34,61 @@ export interface Who {
   groups?: readonly number[];
 }
 
+/** What inotify(7) tells; `name` is '' for what is watched itself. */
+export interface WatchEvent {
+  mask: number;
+  cookie: number;
+  name: ByteString;
+}
+
+/** A file handle as name_to_handle_at(2) gives it. */
+export interface FileHandle {
+  type: number;
+  handle: Buffer;
+}
+
+/** What the kernel does around a mounted file, and other processes on the same tree. */
+export interface Vfs {
+  /** From offset `off` of the file, by default 0. @returns the address, or a negative errno. */
+  mmap(fd: number, len: number, prot: number, flags: number, off?: number): number;
+  munmap(at: number, len: number): number;
+  /** MS_SYNC. */
+  msync(at: number, len: number): number;
+  /** Loads from a mapping; -EFAULT where a program would get a signal. */
+  peek(at: number, len: number): Buffer | number;
+  /** Stores into a mapping. */
+  poke(at: number, data: string | Uint8Array): number;
+
+  flock(fd: number, op: number): number;
+  /** `cmd` F_SETLK, F_GETLK, F_OFD_SETLK, F_OFD_GETLK. @returns what the kernel made of the lock. */
+  lock(fd: number, cmd: number, type: number, start?: number, len?: number): FileLock | number;
+  /** fcntl(2) with an integer. */
+  fcntl(fd: number, cmd: number, arg: number): number;
+
+  /** pread(2) and pwrite(2) with memory as O_DIRECT wants it. */
+  directRead(fd: number, len: number, pos: number): Buffer | number;
+  directWrite(fd: number, data: Uint8Array, pos: number): number;
+
+  /** Watches `path`. @returns what takes the events that came since the last time. */
+  watch(path: ByteString, mask: number): () => WatchEvent[];
+  /** Runs `fn` while no file may grow beyond `size` (RLIMIT_FSIZE; SIGXFSZ is ignored). */
+  limited<T>(size: number, fn: () => T): T;
+
+  nameToHandle(path: ByteString, flags?: number): FileHandle | number;
+  openByHandle(handle: FileHandle, flags: number): number;
+
+  /** Executes `path`. @returns the exit status, or the negative errno of execve(2). */
+  exec(path: ByteString, ...args: string[]): number;
+  /** Runs `fn` while a process executes `path`. */
+  executing<T>(path: ByteString, args: readonly string[], fn: () => T): T;
+  /** What another process prints, a module that finds `sys` and the constants `c` and stands in the door's directory. */
+  elsewhere(module: string): string;
+}
+
 export interface Door {
+  /** null where no kernel stands between the door and the tree: cases that use it need 'vfs'. */
+  readonly vfs: Vfs | null;
+
   open(path: ByteString, flags: number, mode?: number): number;
   close(fd: number): number;
   read(fd: number, len: number): Buffer | number;

@@ -1,4 +1,5 @@
 /** Every overlay case, by the kind of mount that it plays on. */
+import { chosen } from '../chosen.ts';
 import type { OverlayGroup } from '../overlay-case.ts';
 import { copyUpCases } from './copy-up.ts';
 import { escapeCases } from './escape.ts';
@@ -10,7 +11,7 @@ import { walkCases } from './walk.ts';
 import { whiteoutCases } from './whiteouts.ts';
 
 /** Names are for people and for directories. */
-export const overlayGroups: Readonly<Record<string, OverlayGroup>> = {
+const groups: Readonly<Record<string, OverlayGroup>> = {
   defaults: {
     options: ['redirect_dir=on'],
     cases: {
@@ -35,6 +36,12 @@ export const overlayGroups: Readonly<Record<string, OverlayGroup>> = {
   unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
   volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },
 };
+
+export const overlayGroups: Readonly<Record<string, OverlayGroup>> = Object.fromEntries(
+  Object.entries(groups)
+    .map(([name, group]) => [name, { ...group, cases: chosen(group.cases) }] as const)
+    .filter(([, group]) => Object.keys(group.cases).length > 0),
+);
 
 /** User xattrs cannot mark symlinks and FIFOs with their origin, so that a remount changes their numbers. */
 const { 'inode numbers survive copy-up, rename and remount': _, ...identitiesWithoutOrigin } = identityCases;

@@ -1,8 +1,11 @@
 /** Every POSIX case by its name; a name that two topics share is a mistake and throws. */
+import { chosen } from '../chosen.ts';
 import type { Case, Cases } from '../target.ts';
 import { aclCases } from './acl.ts';
 import { attributeCases } from './attributes.ts';
 import { dataCases } from './data.ts';
+import { lockCases } from './locks.ts';
+import { mappingCases } from './mappings.ts';
 import { nameCases } from './names.ts';
 import { oddNameCases } from './odd-names.ts';
 import { openCases } from './open.ts';
@@ -13,12 +16,15 @@ import { readdirCases } from './readdir.ts';
 import { renameCases } from './rename.ts';
 import { specialCases } from './special.ts';
 import { tmpfileCases } from './tmpfile.ts';
+import { watchCases } from './watches.ts';
 import { xattrCases } from './xattr.ts';
 
 const topics: readonly Cases[] = [
   aclCases,
   attributeCases,
   dataCases,
+  lockCases,
+  mappingCases,
   nameCases,
   oddNameCases,
   openCases,
@@ -29,6 +35,7 @@ const topics: readonly Cases[] = [
   renameCases,
   specialCases,
   tmpfileCases,
+  watchCases,
   xattrCases,
 ];
 
@@ -45,4 +52,4 @@ function gather(): Cases {
   return all;
 }
 
-export const posixCases: Cases = gather();
+export const posixCases: Cases = chosen(gather());

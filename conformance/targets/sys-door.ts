@@ -13,6 +13,7 @@ import type { Sys } from 'stratafs/internal/sys/sys';
 import { check } from '../expect.ts';
 import type { Dirent, Door, Time, Who } from '../target.ts';
 import { bytes } from '../tree.ts';
+import { SysVfs } from './sys-vfs.ts';
 
 const XATTR_SIZE_MAX = 65536;
 
@@ -38,6 +39,7 @@ export function parseDirents(buf: Buffer, length: number): Dirent[] {
 }
 
 export class SysDoor implements Door {
+  readonly vfs: SysVfs;
   readonly #sys: Sys;
   #dir: number;
   readonly #open = new Set<number>();
@@ -47,9 +49,11 @@ export class SysDoor implements Door {
   constructor(sys: Sys, root: ByteString) {
     this.#sys = sys;
     this.#dir = check(sys.openat(c.AT_FDCWD, root, c.O_RDONLY | c.O_DIRECTORY, 0), `open ${root}`);
+    this.vfs = new SysVfs(sys, this.#dir, this.#open);
   }
 
   end(): void {
+    this.vfs.end();
     for (const fd of this.#open) {
       this.#sys.close(fd);
     }

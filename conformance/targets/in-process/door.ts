@@ -13,6 +13,7 @@ import { type Last, type Place, rootStep, type Step, walk } from './walk.ts';
 const TMPFILE_BIT: number = c.O_TMPFILE & ~c.O_DIRECTORY;
 
 export class InProcessDoor extends FileCalls implements OpenDoor {
+  readonly vfs: null = null;
   readonly #base: Step[];
   readonly #place: Place;
   #next = 1000;
