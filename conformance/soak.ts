@@ -4,6 +4,7 @@
  *
  *   npm run soak -- stress [--seed N] [--seconds N]
  *   npm run soak -- fsx [--seed N] [--ops N] [--target fuse|kernel|plain|in-process] [--options redirect_dir=on,…]
+ *   npm run soak -- power-cut [--seed N] [--cuts N] [--overlay fuse|kernel|in-process|PROGRAM] [--options …]
  *
  * STRATA_CONFORMANCE_DIR puts the layers on a filesystem of one's choice.
  */
@@ -12,17 +13,22 @@ import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import type { Backend } from './backend.ts';
 import { type BaseDir, openBaseDir } from './base-dir.ts';
 import { fsx } from './fsx/fsx.ts';
+import { type PowerCutOptions, powerCut, powerCutUnavailable } from './power-cut/power-cut.ts';
 import { stress } from './stress.ts';
 import { fuse } from './targets/fuse.ts';
 import { inProcess } from './targets/in-process.ts';
 import { kernel } from './targets/kernel.ts';
+import { program } from './targets/program.ts';
 
 interface SoakOptions {
   seed: number;
   seconds: number;
   operations: number;
+  cuts: number;
   target: string;
-  options: readonly string[];
+  overlay: string;
+  /** Mount options, where they were said. */
+  options: readonly string[] | null;
 }
 
 interface SoakResult {
@@ -31,6 +37,8 @@ interface SoakResult {
   did: string;
   /** One sentence for each thing that was wrong. */
   wrong: readonly string[];
+  /** What the last line says, if not operations and what was wrong. */
+  sum?: string;
 }
 
 type Soak = (base: BaseDir, options: SoakOptions) => Promise<SoakResult>;
@@ -41,6 +49,8 @@ const targets: Readonly<Record<string, Backend | null>> = { fuse, kernel, 'in-pr
 function cannot(reason: string): SoakResult {
   return { operations: 0, did: '', wrong: [`cannot run here: ${reason}`] };
 }
+
+const DEFAULTS = ['redirect_dir=on', 'index=off'];
 
 const soaks: Readonly<Record<string, Soak>> = {
   async stress(base, options) {
@@ -60,10 +70,36 @@ const soaks: Readonly<Record<string, Soak>> = {
     if (reason !== null) {
       return cannot(reason);
     }
-    const { operations, done, unsupported, wrong } = await fsx(sys, base, backend, options);
+    const { operations, done, unsupported, wrong } = await fsx(sys, base, backend, {
+      ...options,
+      options: options.options ?? DEFAULTS,
+    });
     const without =
       unsupported.length > 0 ? `\nnot supported by ${options.target} here: ${unsupported.join(', ')}` : '';
     return { operations, did: `on ${options.target}: ${JSON.stringify(done)}${without}`, wrong };
+  },
+  /** Half of the cuts on ext4, half on xfs, with and without reflink. */
+  async 'power-cut'(base, { seed, cuts, overlay, options }) {
+    const reason = powerCutUnavailable(sys, base);
+    if (reason !== null) {
+      return cannot(reason);
+    }
+    const ours: Readonly<Record<string, PowerCutOptions['overlay']>> = { fuse, kernel, 'in-process': 'in-process' };
+    const peer = ours[overlay] === undefined;
+    const result = await powerCut(sys, base, {
+      seed,
+      cuts,
+      cutsPerLoad: Math.max(1, Math.min(50, Math.ceil(cuts / 4))),
+      subjects: 60,
+      disks: ['ext4', 'xfs', 'ext4', 'xfs with reflink'],
+      overlay: ours[overlay] ?? program(overlay),
+      options: options ?? (peer ? [] : DEFAULTS),
+      peer,
+      progress: console.log,
+    });
+    const { torn, changed, wrong, operations } = result;
+    const did = `under the load; ${changed} of ${result.cuts} cuts after something had reached the upper`;
+    return { operations, did, wrong, sum: `${result.cuts} cuts, ${torn} torn` };
   },
 };
 
@@ -72,9 +108,11 @@ const { values, positionals } = parseArgs({
   options: {
     seed: { type: 'string' },
     seconds: { type: 'string', default: '60' },
+    cuts: { type: 'string', default: '600' },
+    overlay: { type: 'string', default: 'fuse' },
     ops: { type: 'string', default: '50000' },
     target: { type: 'string', default: 'fuse' },
-    options: { type: 'string', default: 'redirect_dir=on,index=off' },
+    options: { type: 'string' },
   },
 });
 const [name] = positionals;
@@ -82,17 +120,19 @@ const soak = soaks[name];
 const seed = Number(values.seed ?? 1 + Math.floor(Math.random() * 0x7ffffffe));
 const seconds = Number(values.seconds);
 const operations = Number(values.ops);
-if (soak === undefined || !Number.isSafeInteger(seed) || !(seconds > 0) || !(operations > 0)) {
+const cuts = Number(values.cuts);
+if (soak === undefined || !Number.isSafeInteger(seed) || !(seconds > 0) || !(operations > 0) || !(cuts > 0)) {
   const names = Object.keys(soaks).join('|');
-  console.error(`usage: npm run soak -- ${names} [--seed N] [--seconds N] [--ops N] [--target NAME] [--options LIST]`);
+  console.error(`usage: npm run soak -- ${names} [--seed N] …; the options of each stand in conformance/soak.ts`);
   process.exit(2);
 }
 const base = openBaseDir(sys);
-const options = { seed, seconds, operations, target: values.target, options: values.options.split(',') };
+const { target, overlay } = values;
+const options = { seed, seconds, operations, cuts, target, overlay, options: values.options?.split(',') ?? null };
 const result = await soak(base, options).finally(() => base.close());
 console.log(`${result.operations} operations ${result.did}`);
 for (const line of result.wrong) {
   console.log(`WRONG: ${line}`);
 }
-console.log(`${name}: ${result.operations} operations, ${result.wrong.length} wrong, seed ${seed}`);
+console.log(`${name}: ${result.sum ?? `${result.operations} operations, ${result.wrong.length} wrong`}, seed ${seed}`);
 process.exit(result.wrong.length === 0 ? 0 : 1);
