@@ -1,7 +1,7 @@
 /** Whiteouts: where removing leaves one, what hides behind one, what comes over one. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { exists, lstat, names, open, readFile, writeFile } from '../calls.ts';
+import { exists, list, lstat, names, open, readFile, writeFile } from '../calls.ts';
 import { bytesAre, equal, fails, modeIs, ok } from '../expect.ts';
 import { isWhiteout, type OverlayCase, type OverlayCases } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
@@ -123,6 +123,21 @@ function recreations(): OverlayCases {
     }
   }
   return cases;
+}
+
+/** What a listing says of an entry. */
+function typeIn(m: Door, name: string): number | undefined {
+  return list(m, '.').find((entry) => entry.name === name)?.type;
+}
+
+/** Removes a whiteout of the user's with the mark that it has put on its directory, which no upper of the kernel's has. */
+function takeBack(m: Door, name: string): void {
+  ok(m.unlink(name));
+  for (const xattr of ok<string[]>(m.listxattr('.') as string[])) {
+    if (xattr.endsWith('.overlay.opaque')) {
+      ok(m.removexattr('.', xattr));
+    }
+  }
 }
 
 export const whiteoutCases: OverlayCases = {
@@ -278,20 +293,39 @@ export const whiteoutCases: OverlayCases = {
       equal(names(m, '.'), ['stays']);
     },
   },
-  'a device 0:0 cannot be made through the union': {
+  "a device 0:0 made through the union is the user's own whiteout, which the kernel refuses": {
     lowers: [{ f: file('content') }],
-    needs: ['root'],
+    upper: {},
     run(m, t) {
-      fails(e.EPERM, m.mknod('new', c.S_IFCHR | 0o600, 0));
-      equal(exists(m, 'new'), false);
+      if (t.ours) {
+        ok(m.mknod('new', c.S_IFCHR | 0o600, 0));
+        equal([isWhiteout(m, 'new'), lstat(m, 'new').mode & 0o7777], [true, 0o600]);
+        equal(typeIn(m, 'new'), c.DT_CHR);
+        equal(lstat(t.upper(), 'new').type, c.S_IFREG);
+        takeBack(m, 'new');
+      } else {
+        fails(e.EPERM, m.mknod('new', c.S_IFCHR | 0o600, 0));
+      }
+      equal(names(m, '.'), ['f']);
       equal(t.inUpper('new'), false);
+      ok(m.utimens('.', [1, 0], [1, 0]));
     },
   },
-  'RENAME_WHITEOUT through the union gives EINVAL': {
+  "RENAME_WHITEOUT through the union leaves the user's own whiteout, which the kernel refuses": {
     lowers: [{ f: file('content') }],
-    run(m) {
-      fails(e.EINVAL, m.rename('f', 'new', c.RENAME_WHITEOUT));
+    run(m, t) {
+      if (t.ours) {
+        ok(m.rename('f', 'new', c.RENAME_WHITEOUT));
+        equal([isWhiteout(m, 'f'), typeIn(m, 'f')], [true, c.DT_CHR]);
+        takeBack(m, 'f');
+        ok(m.rename('new', 'f'));
+      } else {
+        fails(e.EINVAL, m.rename('f', 'new', c.RENAME_WHITEOUT));
+        ok(m.chmod('f', 0o644));
+      }
+      equal(names(m, '.'), ['f']);
       bytesAre(readFile(m, 'f'), 'content');
+      ok(m.utimens('.', [1, 0], [1, 0]));
     },
   },
   'a 1:3 device is a device and no whiteout': {

@@ -2,7 +2,8 @@
  * Why a path of a union is what it is: the engine's own lookup, name by name, with what each layer
  * holds beside it. Data only; the sentences are made by who shows it.
  */
-import type { Dentry, Layer } from '../layer/layer.ts';
+import { Dentry, type Layer } from '../layer/layer.ts';
+import { asWhiteoutDevice, isEscapedWhiteout } from '../overlay/escaped-whiteout.ts';
 import type { Found } from '../overlay/found.ts';
 import { DirInode } from '../overlay/inode.ts';
 import { lookupLayers } from '../overlay/lookup.ts';
@@ -84,7 +85,7 @@ export function explain(sb: Super, path: ByteString): Explanation {
       label: layer.label,
       holding: 'merged',
       path: '/',
-      st: statOf(layer.root),
+      st: statOf(sb, layer.root),
       opaque: false,
       redirect: null,
       hiddenBy: null,
@@ -126,9 +127,12 @@ export function explain(sb: Super, path: ByteString): Explanation {
   };
 }
 
-function statOf(d: Dentry): Stat | null {
+/** As the union shows it: a user's whiteout is a device. */
+function statOf(sb: Super, d: Dentry): Stat | null {
   const st = new Stat();
-  return d.layer.stat(d, st) < 0 ? null : st;
+  if (d.layer.stat(d, st) < 0) return null;
+  if (isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
+  return st;
 }
 
 function join(dir: Dentry | null | undefined, name: ByteString): ByteString {
@@ -157,7 +161,7 @@ function judge(
       continue;
     }
     if (got) {
-      const st = statOf(got);
+      const st = statOf(sb, got);
       const opaque = readMark(sb, got, sb.names.opaque)?.toString('latin1') === 'y';
       const redirect = readMark(sb, got, sb.names.redirect)?.toString('latin1') ?? null;
       Object.assign(answer, {
@@ -182,7 +186,8 @@ function judge(
     const missing = layer.lookup(above!, name, st) < 0;
     const whiteout = !missing && isWhiteout(st);
     const path = join(above, name);
-    Object.assign(answer, { path, opaque: false, redirect: null, st: missing || whiteout ? null : st });
+    const shown = missing || whiteout ? null : statOf(sb, new Dentry(layer, above!, name));
+    Object.assign(answer, { path, opaque: false, redirect: null, st: shown });
     if (missing) {
       answer.holding = last ? 'nothing' : 'unreached';
       continue;
@@ -215,7 +220,7 @@ function writeEffect(
       : { effect: 'no-parent', bytes: 0, directories: [] };
   }
   if (found === null || found.upper) return { effect: 'in-place', bytes: 0, directories: [] };
-  const st = statOf(found.lowers[0]);
+  const st = statOf(sb, found.lowers[0]);
   const directories = found.isDir ? missing : missing.slice(0, -1);
   return { effect: 'copy-up', bytes: st?.type === S_IFREG ? st.size : 0, directories };
 }

@@ -47,8 +47,14 @@ export function ioctl(c: Connection): number {
   }
 }
 
-function getFlags(c: Connection): number {
+/** An overlay on top asks at every copy-up: ENOTTY tells it that there are none to copy, other errors fail the copy-up. */
+function flagsOf(c: Connection): number {
   const flags = c.ops.getflags(c.takeCaller(), c.request.nodeid);
+  return flags === -EOPNOTSUPP ? -ENOTTY : flags;
+}
+
+function getFlags(c: Connection): number {
+  const flags = flagsOf(c);
   if (flags < 0) return flags;
   c.reply.setU32(OUT_HEADER + ioctlOut.size, flags);
   return done(c, 4);
@@ -61,7 +67,7 @@ function setFlags(c: Connection): number {
 }
 
 function getXflags(c: Connection): number {
-  const flags = c.ops.getflags(c.takeCaller(), c.request.nodeid);
+  const flags = flagsOf(c);
   if (flags < 0) return flags;
   let xflags = 0;
   for (const [flag, xflag] of flagPairs) if (flags & flag) xflags |= xflag;

@@ -94,13 +94,16 @@ export interface Ops {
   forget(nodeid: number, count: number): void;
   /** @returns 0; -EEXIST, -EROFS, -ENOSPC, … The mode has its type bits clear or S_IFDIR. */
   mkdir(caller: Caller, parent: number, name: ByteString, mode: number, out: EntryOut): number;
-  /** Regular files, FIFOs, sockets and devices; a 0:0 character device is -EPERM, as it would be a whiteout. */
+  /** Regular files, FIFOs, sockets and devices; a 0:0 character device is a whiteout of the user's own overlay, kept escaped. */
   mknod(caller: Caller, parent: number, name: ByteString, mode: number, rdev: number, out: EntryOut): number;
   symlink(caller: Caller, parent: number, name: ByteString, target: ByteString, out: EntryOut): number;
   unlink(caller: Caller, parent: number, name: ByteString): number;
   /** -ENOTEMPTY is judged on the merged directory. */
   rmdir(caller: Caller, parent: number, name: ByteString): number;
-  /** `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE, any other (RENAME_WHITEOUT too) is -EINVAL. -EXDEV where a redirect cannot be written. */
+  /**
+   * `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT (leaves a 0:0 device of the caller's at the old name);
+   * any other is -EINVAL. -EXDEV where a redirect cannot be written.
+   */
   rename(
     caller: Caller,
     parent: number,

@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fromText, toText } from '../sys/bytes.ts';
 import { AT_FDCWD, O_RDWR, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../sys/constants.ts';
-import { EEXIST, ENOENT, ENOTEMPTY, EPERM, EROFS, EXDEV } from '../sys/errno.ts';
+import { EEXIST, ENOENT, ENOTEMPTY, EROFS, EXDEV } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { openOverlay } from './open-overlay.ts';
@@ -291,11 +291,6 @@ describe('a union of two lowers and an upper', () => {
     must(o.getattr(me, nodeid, 0, st));
     expect(st.nlink).toBe(1);
     expect(fs.readFileSync(at('u', 'dir', 'two'), 'utf8')).toBe('2');
-  });
-
-  it('a whiteout cannot be made by mknod', () => {
-    const o = mount();
-    expect(o.mknod(me, 1, 'w', 0o020644, 0, new EntryOut(new Stat()))).toBe(-EPERM);
   });
 
   it('read-only without an upper', () => {

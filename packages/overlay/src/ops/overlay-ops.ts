@@ -15,7 +15,7 @@ import type { Super } from '../overlay/super.ts';
 import * as xattrs from '../overlay/xattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { DT_DIR, O_ACCMODE, O_RDONLY, O_TRUNC, S_IFLNK, S_IFREG } from '../sys/constants.ts';
-import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
+import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
 import { Nodes } from './nodes.ts';
@@ -100,7 +100,7 @@ export class OverlayOps implements Ops {
   }
 
   rename(
-    _caller: Caller,
+    caller: Caller,
     parent: number,
     name: ByteString,
     newParent: number,
@@ -108,7 +108,7 @@ export class OverlayOps implements Ops {
     flags: number,
   ): number {
     return this.named(parent, name, (dir) =>
-      this.named(newParent, newName, (newDir) => rename(this.sb, dir, name, newDir, newName, flags)),
+      this.named(newParent, newName, (newDir) => rename(this.sb, caller, dir, name, newDir, newName, flags)),
     );
   }
 
@@ -208,6 +208,7 @@ export class OverlayOps implements Ops {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
     if (inode.type === S_IFLNK) return -ELOOP;
+    if (inode.escapedWhiteout) return -ENXIO;
     if (this.files.size >= this.maxFiles) return -ENFILE;
     const before = inode.upper;
     const handle = files.open(this.sb, inode, flags, killPriv, this.scratch);

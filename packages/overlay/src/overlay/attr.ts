@@ -3,9 +3,10 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import { O_WRONLY, S_IFREG, S_ISGID, S_ISUID, S_IXGRP, UTIME_NOW, UTIME_OMIT } from '../sys/constants.ts';
-import { EROFS } from '../sys/errno.ts';
+import { EINVAL, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
+import { asWhiteoutDevice } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
 import {
   ATTR_ATIME,
@@ -25,6 +26,7 @@ import type { Super } from './super.ts';
 /** Turns the real object's attributes in `st` into the merged object's, and remembers what children inherit. */
 export function mapAttr(inode: Inode, st: Stat): void {
   st.ino = inode.ino;
+  if (inode.escapedWhiteout) asWhiteoutDevice(st);
   // The lower keeps its name under the whiteout; the merged object has none.
   if (inode.unlinked && !inode.upper) st.nlink = 0;
   inode.nlink = st.nlink;
@@ -51,6 +53,7 @@ export function getattr(inode: Inode, out: Stat): number {
 export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out: Stat): number {
   if (sb.config.readOnly) return -EROFS;
   const valid = set.valid;
+  if (inode.escapedWhiteout && valid & ATTR_SIZE) return -EINVAL;
   let err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : Number.POSITIVE_INFINITY);
   if (err < 0) return err;
   const real = inode.upper!;

@@ -13,6 +13,7 @@ import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG } from '.
 import { EEXIST, EIO, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyData } from './copy-data.ts';
+import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 import { dirModified, originValue, setImpure } from './util.ts';
@@ -63,6 +64,7 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number): number {
   err = upper.stat(dir, parentSt);
   if (err < 0) return err;
   err = setImpure(sb, parent);
+  if (err >= 0 && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, parent);
   if (err < 0) return err;
   err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir) : copyUpByRename(sb, copy, dir);
   if (err < 0) return err;

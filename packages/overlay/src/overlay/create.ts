@@ -25,6 +25,7 @@ import { Stat } from '../sys/stat.ts';
 import { inheritAcl } from './acl.ts';
 import { mapAttr } from './attr.ts';
 import { copyUp } from './copy-up.ts';
+import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice, makeEscapedWhiteout } from './escaped-whiteout.ts';
 import { attach, DirInode, Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 import { allowsOfflineChanges, dirModified, setImpure, setOpaque } from './util.ts';
@@ -64,7 +65,7 @@ export function mkdir(
   return make(sb, who, parent, name, { mode: S_IFDIR | (mode & 0o7777), rdev: 0, target: '' }, out);
 }
 
-/** A 0:0 character device would be a whiteout: -EPERM. */
+/** A 0:0 character device would be a whiteout: it is kept escaped, see escaped-whiteout.ts. */
 export function mknod(
   sb: Super,
   who: Creator,
@@ -74,7 +75,6 @@ export function mknod(
   rdev: number,
   out: Stat,
 ): Inode | number {
-  if ((mode & S_IFMT) === S_IFCHR && rdev === 0) return -EPERM;
   return make(sb, who, parent, name, { mode, rdev, target: '' }, out);
 }
 
@@ -95,10 +95,15 @@ function make(sb: Super, who: Creator, parent: DirInode, name: ByteString, recip
   const heir = inherit(sb, who, parent, recipe);
   if (typeof heir === 'number') return heir;
   const dir = parent.upper!;
+  const escaped = isWhiteoutDevice(heir.mode, heir.rdev);
+  if (escaped) {
+    err = expectEscapedWhiteouts(sb, parent);
+    if (err < 0) return err;
+  }
   const isDir = (heir.mode & S_IFMT) === S_IFDIR;
   const opaqueNew = isDir && parent.isMerge && !allowsOfflineChanges(sb);
   let opaque = false;
-  err = owned(sb, heir, parent) ? makeAt(dir, name, heir, heir.mode) : -EEXIST;
+  err = !escaped && owned(sb, heir, parent) ? makeAt(sb, dir, name, heir, heir.mode) : -EEXIST;
   if (err >= 0 && opaqueNew) opaque = setOpaque(sb, new Dentry(dir.layer, dir, name)) === 0;
   if (err === -EEXIST) {
     const over = standing(parent, name);
@@ -107,7 +112,7 @@ function make(sb: Super, who: Creator, parent: DirInode, name: ByteString, recip
     err = makeInWork(sb, dir, name, heir, over === 1, opaque);
   }
   if (err < 0) return err;
-  return appear(sb, parent, name, out, opaque);
+  return appear(sb, parent, name, out, opaque, escaped);
 }
 
 /** The checks and the copy-up that stand before every creation. */
@@ -164,11 +169,12 @@ function owned(sb: Super, heir: Heir, parent: DirInode): boolean {
   return heir.gid === ((parent.mode & S_ISGID) !== 0 ? parent.gid : sb.hooks.gid);
 }
 
-function makeAt(dir: Dentry, name: ByteString, recipe: Recipe, mode: number): number {
+function makeAt(sb: Super, dir: Dentry, name: ByteString, recipe: Recipe, mode: number): number {
   const layer = dir.layer;
   const type = mode & S_IFMT;
   if (type === S_IFDIR) return layer.mkdir(dir, name, mode & 0o7777);
   if (type === S_IFLNK) return layer.symlink(dir, name, recipe.target);
+  if (isWhiteoutDevice(mode, recipe.rdev)) return makeEscapedWhiteout(sb, dir, name);
   return layer.mknod(dir, name, mode, recipe.rdev);
 }
 
@@ -183,7 +189,7 @@ function makeInWork(
 ): number {
   const work = sb.work!;
   const temp = sb.tempName();
-  let err = makeAt(work, temp, heir, (heir.mode & S_IFMT) | 0o600);
+  let err = makeAt(sb, work, temp, heir, (heir.mode & S_IFMT) | 0o600);
   if (err < 0) return err;
   const made = new Dentry(work.layer, work, temp);
   err = dress(made, heir);
@@ -192,6 +198,26 @@ function makeInWork(
   work.layer.release(made);
   if (err < 0) cleanup(sb, temp);
   return err;
+}
+
+/**
+ * A user's whiteout in the workdir, as RENAME_WHITEOUT leaves one in `parent`: without any rights,
+ * the caller's. @returns its temporary name, or a negative errno.
+ */
+export function buildEscapedWhiteout(sb: Super, who: Creator, parent: DirInode): ByteString | number {
+  const heir = inherit(sb, who, parent, { mode: S_IFCHR, rdev: 0, target: '' });
+  if (typeof heir === 'number') return heir;
+  let err = expectEscapedWhiteouts(sb, parent);
+  if (err < 0) return err;
+  const work = sb.work!;
+  const temp = sb.tempName();
+  err = makeEscapedWhiteout(sb, work, temp);
+  if (err < 0) return err;
+  const made = new Dentry(work.layer, work, temp);
+  err = dress(made, heir);
+  work.layer.release(made);
+  if (err < 0) work.layer.unlink(work, temp);
+  return err < 0 ? err : temp;
 }
 
 /** Owner, ACLs and mode. */
@@ -233,11 +259,20 @@ function place(
 }
 
 /** The inode of an object that now stands in the upper. */
-function appear(sb: Super, parent: DirInode, name: ByteString, out: Stat, opaque: boolean): Inode | number {
+function appear(
+  sb: Super,
+  parent: DirInode,
+  name: ByteString,
+  out: Stat,
+  opaque: boolean,
+  escaped = false,
+): Inode | number {
   const dir = parent.upper!;
   const err = dir.layer.lookup(dir, name, out);
   if (err < 0) return err;
+  if (escaped) asWhiteoutDevice(out);
   const inode = pureInode(sb, new Dentry(dir.layer, dir, name), out);
+  inode.escapedWhiteout = escaped;
   if (isDir(inode)) inode.opaque = opaque;
   attach(inode, parent, name);
   mapAttr(inode, out);
@@ -344,6 +379,10 @@ export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   const layer = dir.layer;
   if (inode.hasOrigin) {
     err = setImpure(sb, parent);
+    if (err < 0) return err;
+  }
+  if (inode.escapedWhiteout) {
+    err = expectEscapedWhiteouts(sb, parent);
     if (err < 0) return err;
   }
   const upper = inode.upper!;

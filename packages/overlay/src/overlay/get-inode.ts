@@ -7,6 +7,7 @@ import type { Dentry } from '../layer/layer.ts';
 import { S_IFDIR, S_IFMT } from '../sys/constants.ts';
 import { EPERM } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
+import { isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { DirInode, Inode } from './inode.ts';
 import { decodeOrigin, inoInHandle } from './origin.ts';
@@ -65,6 +66,7 @@ function newInode(sb: Super, type: number, found: Found, st: Stat, origin: { fs:
   const inode = type === S_IFDIR ? newDir(found) : new Inode(type, found.upper, found.lowers);
   inode.upperIno = found.upperIno;
   inode.hasOrigin = origin !== null;
+  inode.escapedWhiteout = isWhiteoutDevice(st.mode, st.rdev);
   const real = found.upper ?? found.lowers[0];
   inode.ino = origin ? sb.mapIno(origin.fs, origin.ino) : sb.mapIno(sb.fsNumber(real.layer), st.ino);
   return inode;

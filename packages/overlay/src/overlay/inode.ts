@@ -59,6 +59,8 @@ export class Inode {
   upperIno = 0n;
   /** Link count when last seen, kept in step by link and unlink. */
   nlink = 1;
+  /** A user's 0:0 device, which layers hold as a marked file (escaped-whiteout.ts). */
+  escapedWhiteout = false;
   /** The number to show is that of the copy-up origin (kernel: OVL_TYPE_ORIGIN). */
   hasOrigin = false;
   /** Table key: which filesystem and real inode; null when the inode is in no table. */

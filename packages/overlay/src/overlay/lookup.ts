@@ -9,6 +9,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.ts';
 import { EINVAL, ENAMETOOLONG, ENOENT, EPERM } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
+import { asWhiteoutDevice, isEscapedWhiteout } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { getInode } from './get-inode.ts';
 import { attach, type DirInode, type Inode, isDir } from './inode.ts';
@@ -34,10 +35,11 @@ interface Walk {
 
 const none: readonly ByteString[] = [];
 
-function privateXattrs(sb: Super, d: Dentry): readonly ByteString[] {
+/** The overlay's own attributes, escaped ones too. */
+function overlayXattrs(sb: Super, d: Dentry): readonly ByteString[] {
   const names = d.layer.listxattr(d);
   if (typeof names === 'number' || names.length === 0) return none;
-  return names.filter((name) => sb.names.isPrivate(name));
+  return names.filter((name) => name.startsWith(sb.names.prefix));
 }
 
 /**
@@ -78,11 +80,12 @@ function lookupSingle(
     w.stop = true;
     w.hasOriginXattr = false;
     if ((st.mode & S_IFMT) === S_IFREG) {
-      const names = privateXattrs(sb, d);
+      const names = overlayXattrs(sb, d);
       w.metacopy = names.includes(sb.names.metacopy);
       w.hasOriginXattr = names.includes(sb.names.origin);
+      if (names.includes(sb.names.escapedWhiteout) && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
     } else if (layer === sb.upper) {
-      w.hasOriginXattr = privateXattrs(sb, d).includes(sb.names.origin);
+      w.hasOriginXattr = overlayXattrs(sb, d).includes(sb.names.origin);
     }
     return d;
   }
@@ -93,7 +96,7 @@ function lookupSingle(
     if (lastElement) w.opaque = true;
     return d;
   }
-  const names = privateXattrs(sb, d);
+  const names = overlayXattrs(sb, d);
   w.hasOriginXattr = names.includes(sb.names.origin);
   if (names.includes(sb.names.opaque)) {
     const value = layer.getxattr(d, sb.names.opaque);

@@ -4,10 +4,11 @@
  * layer's own names stand first and the upper's last, so that positions stay as they are when
  * something is created. Whiteouts are left out wherever they lie.
  */
-import type { Dentry, RawDirent } from '../layer/layer.ts';
+import { Dentry, type RawDirent } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { DT_CHR, DT_DIR, DT_UNKNOWN, S_IFMT } from '../sys/constants.ts';
+import { DT_CHR, DT_DIR, DT_REG, DT_UNKNOWN, S_IFMT } from '../sys/constants.ts';
 import { Stat } from '../sys/stat.ts';
+import { asWhiteoutDevice, isEscapedWhiteout, mayHoldEscapedWhiteouts } from './escaped-whiteout.ts';
 import { originOf } from './get-inode.ts';
 import type { DirInode, DirListing, ListedEntry } from './inode.ts';
 import { lookupLayers } from './lookup.ts';
@@ -27,17 +28,19 @@ function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<
   if (err < 0) return err;
   const st = new Stat();
   const aufs = sb.config.aufsWhiteouts && dir.layer !== sb.upper;
+  const escaped = mayHoldEscapedWhiteouts(sb, dir);
   for (const entry of raw) {
     if (aufs && entry.name.startsWith(AUFS_PREFIX)) {
       whiteouts.add(entry.name.slice(AUFS_PREFIX.length));
       continue;
     }
-    if (entry.type === DT_CHR || entry.type === DT_UNKNOWN) {
+    if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || (escaped && entry.type === DT_REG)) {
       if (dir.layer.lookup(dir, entry.name, st) < 0) continue;
       if (isWhiteout(st)) {
         whiteouts.add(entry.name);
         continue;
       }
+      if (escaped && isEscapedWhiteout(sb, new Dentry(dir.layer, dir, entry.name), st)) asWhiteoutDevice(st);
       entry.type = direntType(st.mode);
     }
     entries.push(entry);

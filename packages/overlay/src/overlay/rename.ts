@@ -5,7 +5,8 @@
  * behind where a lower still holds the old name.
  *
  * Crash points: a redirect or opaque mark without its rename changes nothing that is seen, as the
- * redirect names the place where the directory still is.
+ * redirect names the place where the directory still is. RENAME_WHITEOUT is two steps: between them
+ * nothing stands under the old name, so that an overlay on top would show its own lower's there again.
  */
 import { Dentry, type RawDirent } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
@@ -13,6 +14,8 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../sys/const
 import { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS, EXDEV } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyUp, copyXattrs } from './copy-up.ts';
+import { buildEscapedWhiteout, type Creator } from './create.ts';
+import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { attach, type DirInode, detach, type Inode, isDir, move } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { mergedIsEmpty } from './readdir.ts';
@@ -24,20 +27,25 @@ import { cleanup, isWhiteout } from './whiteout.ts';
 /** Longest redirect in bytes; the kernel's redirect_max. */
 const REDIRECT_MAX = 256;
 
-/** `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE; any other is -EINVAL. */
+/**
+ * `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT (a whiteout of the user's, `who`, is left at
+ * the old name); any other is -EINVAL.
+ */
 export function rename(
   sb: Super,
+  who: Creator,
   oldParent: DirInode,
   oldName: ByteString,
   newParent: DirInode,
   newName: ByteString,
   flags: number,
 ): number {
-  if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL;
+  if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) return -EINVAL;
   if (sb.config.readOnly) return -EROFS;
   if (newName.length > sb.nameMax) return -ENAMETOOLONG;
   if (newParent.unlinked) return -ENOENT;
   const exchange = (flags & RENAME_EXCHANGE) !== 0;
+  if (exchange && flags !== RENAME_EXCHANGE) return -EINVAL;
   const source = find(sb, oldParent, oldName);
   if (typeof source === 'number') return source;
   const looked = find(sb, newParent, newName);
@@ -63,9 +71,15 @@ export function rename(
     err = mark(sb, target!, oldParent, same);
     if (err < 0) return err;
   }
-  return exchange
-    ? swap(oldParent, oldName, newParent, newName, source, target!)
-    : replace(sb, oldParent, oldName, newParent, newName, source, target);
+  if (exchange) return swap(oldParent, oldName, newParent, newName, source, target!);
+  if (!(flags & RENAME_WHITEOUT)) return replace(sb, oldParent, oldName, newParent, newName, source, target, false);
+  const left = buildEscapedWhiteout(sb, who, oldParent);
+  if (typeof left === 'number') return left;
+  err = replace(sb, oldParent, oldName, newParent, newName, source, target, true);
+  // Over a whiteout of our own, so that nothing has to be allocated.
+  if (err >= 0) err = sb.work!.layer.rename(sb.work!, left, oldParent.upper!, oldName, 0);
+  if (err < 0) cleanup(sb, left);
+  return err;
 }
 
 function find(sb: Super, parent: DirInode, name: ByteString): Inode | number {
@@ -106,7 +120,8 @@ function canMove(sb: Super, inode: Inode): boolean {
 /** The marks that `inode` needs to be itself below its new parent. */
 function mark(sb: Super, inode: Inode, newParent: DirInode, same: boolean): number {
   // The new parent will hold something whose number is its origin's.
-  const err = !same && inode.hasOrigin ? setImpure(sb, newParent) : 0;
+  let err = !same && inode.hasOrigin ? setImpure(sb, newParent) : 0;
+  if (err >= 0 && !same && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, newParent);
   if (err < 0 || !isDir(inode)) return err;
   if (inode.lowers.length > 0) return setRedirect(sb, inode, same);
   if (inode.opaque || !newParent.isMerge) return 0;
@@ -172,11 +187,12 @@ function replace(
   newName: ByteString,
   source: Inode,
   target: Inode | null,
+  whiteout: boolean,
 ): number {
   const oldDir = oldParent.upper!;
   const newDir = newParent.upper!;
   const layer = oldDir.layer;
-  const leavesWhiteout = lowerPositive(sb, oldParent, oldName);
+  const leavesWhiteout = whiteout || lowerPositive(sb, oldParent, oldName);
   const whiteoutThere = target === null && standsWhiteout(newParent, newName);
   let flags = 0;
   if (leavesWhiteout) flags = whiteoutThere ? RENAME_EXCHANGE : RENAME_WHITEOUT;

@@ -4,9 +4,10 @@
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_ISGID, XATTR_REPLACE } from '../sys/constants.ts';
-import { EOPNOTSUPP, EROFS } from '../sys/errno.ts';
+import { ENODATA, EOPNOTSUPP, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
+import { stillExpectEscapedWhiteouts, userWhiteoutValue } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 import { isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
@@ -20,10 +21,17 @@ function inLayer(sb: Super, name: ByteString): ByteString | number {
   return kept.length > XATTR_NAME_MAX ? -EOPNOTSUPP : kept;
 }
 
+/** The attribute that makes a file a user's 0:0 device is not the device's. */
+function standsForDevice(sb: Super, inode: Inode, kept: ByteString): boolean {
+  return inode.escapedWhiteout && kept === sb.names.escapedWhiteout;
+}
+
 export function getxattr(sb: Super, inode: Inode, name: ByteString): Buffer | number {
   const real = inode.real;
   const kept = inLayer(sb, name);
-  return typeof kept === 'number' ? kept : real.layer.getxattr(real, kept);
+  if (typeof kept === 'number') return kept;
+  if (standsForDevice(sb, inode, kept)) return -ENODATA;
+  return real.layer.getxattr(real, kept);
 }
 
 /** `seesTrusted`: the caller has CAP_SYS_ADMIN; others do not see that trusted.* attributes exist. */
@@ -33,7 +41,7 @@ export function listxattr(sb: Super, inode: Inode, seesTrusted: boolean): ByteSt
   if (typeof names === 'number') return names;
   const shown: ByteString[] = [];
   for (const name of names) {
-    const user = sb.names.fromLayer(name);
+    const user = standsForDevice(sb, inode, name) ? null : sb.names.fromLayer(name);
     if (user !== null && (seesTrusted || !isTrusted(user))) shown.push(user);
   }
   return shown;
@@ -51,6 +59,7 @@ export function setxattr(
   if (sb.config.readOnly) return -EROFS;
   const kept = inLayer(sb, name);
   if (typeof kept === 'number') return kept;
+  if (standsForDevice(sb, inode, kept)) return -EOPNOTSUPP;
   if (!inode.upper && flags & XATTR_REPLACE) {
     // Nothing to replace is no reason to copy up.
     const have = getxattr(sb, inode, name);
@@ -59,7 +68,12 @@ export function setxattr(
   const err = copyUp(sb, inode);
   if (err < 0) return err;
   const real = inode.upper!;
-  const set = real.layer.setxattr(real, kept, value, flags);
+  const set = real.layer.setxattr(
+    real,
+    kept,
+    kept === sb.names.escapedWhiteout ? userWhiteoutValue(value) : value,
+    flags,
+  );
   if (set < 0) return set;
   changed(inode, name);
   return killSgid && name === POSIX_ACL_ACCESS ? dropSgid(real, scratch) : 0;
@@ -69,6 +83,7 @@ export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
   if (sb.config.readOnly) return -EROFS;
   const kept = inLayer(sb, name);
   if (typeof kept === 'number') return kept;
+  if (standsForDevice(sb, inode, kept)) return -ENODATA;
   if (!inode.upper) {
     const have = getxattr(sb, inode, name);
     if (typeof have === 'number') return have;
@@ -77,8 +92,9 @@ export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
   if (err < 0) return err;
   const real = inode.upper!;
   const removed = real.layer.removexattr(real, kept);
-  if (removed >= 0) changed(inode, name);
-  return removed;
+  if (removed < 0) return removed;
+  changed(inode, name);
+  return isDir(inode) && kept === sb.names.escapedOpaque ? stillExpectEscapedWhiteouts(sb, inode) : 0;
 }
 
 /** kernel posix_acl_update_mode: one outside the group may not keep sgid with an ACL of his; suid stays. */

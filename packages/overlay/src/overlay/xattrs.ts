@@ -23,6 +23,9 @@ export class XattrNames {
   readonly metacopy: ByteString;
   readonly protattr: ByteString;
   readonly uuid: ByteString;
+  /** What an overlay on top of this one calls `whiteout` and `opaque`. */
+  readonly escapedWhiteout: ByteString;
+  readonly escapedOpaque: ByteString;
 
   constructor(userxattr: boolean) {
     const p = userxattr ? USER_PREFIX : TRUSTED_PREFIX;
@@ -34,6 +37,8 @@ export class XattrNames {
     this.metacopy = `${p}metacopy`;
     this.protattr = `${p}protattr`;
     this.uuid = `${p}uuid`;
+    this.escapedWhiteout = `${p}${ESCAPE}whiteout`;
+    this.escapedOpaque = `${p}${ESCAPE}opaque`;
   }
 
   /** Whether a layer's attribute belongs to the overlay itself (an escaped one does not). */
