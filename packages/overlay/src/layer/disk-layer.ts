@@ -15,7 +15,6 @@ import {
   AT_NO_AUTOMOUNT,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
-  FS_IOC_GETFSUUID,
   O_ACCMODE,
   O_CREAT,
   O_EXCL,
@@ -33,6 +32,7 @@ import { Stat, type StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { DescriptorCache } from './descriptor-cache.ts';
 import { readDirents } from './dirents.ts';
+import { fsUuid } from './fs-uuid.ts';
 import { Dentry, type FileHandleId, type Layer, type RawDirent } from './layer.ts';
 import { openClone, openRoot } from './layer-root.ts';
 import { isComponent } from './name.ts';
@@ -48,9 +48,6 @@ export interface DiskLayerOptions {
   /** An upper or a work directory. */
   writable: boolean;
 }
-
-/** Enough of a `struct fsuuid2`: the length, then the uuid. */
-const SIZEOF_FSUUID2 = 17;
 
 export class DiskLayer implements Layer {
   readonly root: Dentry;
@@ -432,11 +429,10 @@ export class DiskLayer implements Layer {
   }
 
   #readUuid(): Buffer {
-    const answer = Buffer.alloc(SIZEOF_FSUUID2);
     const fd = this.#reach.openDirectory(this.root.fd);
     if (fd < 0) return Buffer.alloc(16);
-    const err = this.#sys.ioctl(fd, FS_IOC_GETFSUUID, answer);
+    const uuid = fsUuid(this.#sys, fd);
     this.#sys.close(fd);
-    return err === 0 && answer[0] === 16 ? Buffer.from(answer.subarray(1)) : Buffer.alloc(16);
+    return uuid;
   }
 }

@@ -100,12 +100,11 @@ function prepareRoot(sb: Super): Refusal | null {
   const real = root.real;
   const err = real.layer.stat(real, st);
   if (err < 0) return { errno: err, message: `${real.layer.label}: the layer's root cannot be read` };
+  // Nothing was copied up to make it: unlike other merged directories it has the upper's own number.
   root.ino = sb.mapIno(sb.fsNumber(real.layer), st.ino);
   root.mode = st.mode;
   root.gid = st.gid;
   if (upper) {
-    const first = sb.lowers[0];
-    if (first.stat(first.root, st) >= 0) root.ino = sb.mapIno(sb.fsNumber(first), st.ino);
     root.impure = typeof upper.getxattr(upper.root, sb.names.impure) !== 'number';
     if (!sb.config.readOnly) initUuid(sb, upper, root);
   }

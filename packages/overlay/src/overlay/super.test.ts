@@ -1,4 +1,4 @@
-/** Which layer an origin is looked for in: a handle must never be taken for an inode of another filesystem. */
+/** How inodes are named over several filesystems: where an origin is looked for, and which numbers are shown. */
 import { describe, expect, test } from 'vitest';
 import type { Layer } from '../layer/layer.ts';
 import type { Config } from './params.ts';
@@ -36,5 +36,31 @@ describe('layerByUuid', () => {
 
   test('with uuid=off origins carry none, and the one filesystem is meant', () => {
     expect(find(none, layer('upper', 1, uuid(1)), [layer('a', 1, uuid(1))], { uuid: 'off' })).toBe('a');
+  });
+});
+
+describe('mapIno', () => {
+  const over = (...lowers: Layer[]): Super => {
+    const hooks = { log: () => {}, cancelled: () => false, uid: 0, gid: 0, random: () => none };
+    return new Super({ uuid: 'auto' } as Config, { lowers, upper: layer('upper', 1, none), work: null }, hooks);
+  };
+
+  test('leaves the numbers of one filesystem as they are', () => {
+    expect(over(layer('a', 1, none)).mapIno(0, 2n ** 63n)).toBe(2n ** 63n);
+  });
+
+  test('puts the number of the filesystem into the high bits', () => {
+    const sb = over(layer('a', 2, uuid(2)), layer('b', 3, uuid(3)));
+    expect(sb.mapIno(0, 7n)).toBe(7n);
+    expect(sb.mapIno(1, 7n)).toBe(2n ** 62n + 7n);
+    expect(sb.mapIno(2, 7n)).toBe(2n ** 63n + 7n);
+  });
+
+  test('counts numbers that leave no room, each once, on every filesystem', () => {
+    const sb = over(layer('a', 2, uuid(2)), layer('b', 3, uuid(3)));
+    const big = 2n ** 62n + 7n;
+    const seen = [0, 1, 2].map((fs) => sb.mapIno(fs, big));
+    expect(new Set([...seen, sb.mapIno(1, 7n)]).size).toBe(4);
+    expect([0, 1, 2].map((fs) => sb.mapIno(fs, big))).toEqual(seen);
   });
 });

@@ -102,7 +102,7 @@ export class Super {
    * so numbers of two filesystems must never meet).
    */
   mapIno(fs: number, ino: bigint): bigint {
-    if (fs === 0 || this.sameFs) return ino;
+    if (this.sameFs) return ino;
     if (ino >> this.xinoShift === 0n) return ino | (BigInt(fs) << (this.xinoShift + 1n));
     const key = `${fs}:${ino}`;
     let mapped = this.xinoOverflow.get(key);

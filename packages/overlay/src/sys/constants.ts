@@ -158,6 +158,8 @@ export const FS_IOC_GETFLAGS = 0x80086601;
 export const FS_IOC_SETFLAGS = 0x40086602;
 /** _IOR(0x15, 0, struct fsuuid2), from 6.9. */
 export const FS_IOC_GETFSUUID = 0x80111500;
+/** _IOR(0x94, 31, struct btrfs_ioctl_fs_info_args), <linux/btrfs.h>. */
+export const BTRFS_IOC_FS_INFO = 0x8400941f;
 
 // <linux/stat.h>
 export const STATX_BASIC_STATS = 0x7ff;

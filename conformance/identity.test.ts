@@ -1,0 +1,202 @@
+/**
+ * Inode numbers over several filesystems, number for number as the kernel's overlay shows them:
+ * the same layers are mounted by turns by the kernel and by ours, and each changes what the other
+ * then has to number. Only st_dev is left out (docs/differences.md).
+ */
+import { type ByteString, toText } from 'stratafs/internal/sys/bytes';
+import * as c from 'stratafs/internal/sys/constants';
+import { openSys } from 'stratafs/internal/sys/sys-koffi';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Backend, OpenDoor, View } from './backend.ts';
+import { openBaseDir } from './base-dir.ts';
+import { list, lstat, writeFile } from './calls.ts';
+import { check, ok } from './expect.ts';
+import { type ImageType, mountImage } from './image.ts';
+import { fuse } from './targets/fuse.ts';
+import { inProcess } from './targets/in-process.ts';
+import { kernel } from './targets/kernel.ts';
+import { dir, fifo, file, hardlink, plant, symlink, type Tree } from './tree.ts';
+
+const sys = openSys();
+const base = openBaseDir(sys);
+afterAll(() => base.close(), 60_000);
+
+type Place = ImageType | 'tmpfs';
+
+/** Where each filesystem is, made when it is first asked for. */
+const places = new Map<Place, { path: ByteString } | { reason: string }>();
+function place(type: Place): { path: ByteString } | { reason: string } {
+  const known = places.get(type);
+  if (known !== undefined) {
+    return known;
+  }
+  const made = type === 'tmpfs' ? { path: base.make('tmpfs') } : mountImage(base, type, type);
+  places.set(type, made);
+  return made;
+}
+
+interface Layout {
+  upper: Place | null;
+  lowers: readonly Place[];
+}
+
+const layouts: Readonly<Record<string, Layout>> = {
+  'all on one filesystem': { upper: 'ext4', lowers: ['ext4', 'ext4'] },
+  'upper on ext4, lower on tmpfs': { upper: 'ext4', lowers: ['tmpfs'] },
+  'upper on tmpfs, lower on ext4': { upper: 'tmpfs', lowers: ['ext4'] },
+  'upper on ext4, lowers on xfs, btrfs and ext4': { upper: 'ext4', lowers: ['xfs', 'btrfs', 'ext4'] },
+  'upper on xfs, lowers on btrfs, tmpfs and ext4': { upper: 'xfs', lowers: ['btrfs', 'tmpfs', 'ext4'] },
+  'no upper, lowers on xfs and btrfs': { upper: null, lowers: ['xfs', 'btrfs'] },
+  'no upper, lowers on one filesystem': { upper: null, lowers: ['xfs', 'xfs'] },
+};
+
+/** What lies in lower `i`: some names of its own, some that others have too. */
+function layer(i: number): Tree {
+  const own = (name: string): string => `${name}${i}`;
+  return {
+    [own('file')]: file('text'),
+    [own('dir')]: dir({ file: file(), sub: dir({ x: file() }) }),
+    [own('link')]: symlink('target'),
+    [own('fifo')]: fifo(),
+    [own('hard')]: file('hard'),
+    [own('hard-too')]: hardlink(own('hard')),
+    [own('still')]: file(),
+    both: dir({ [own('in')]: file(), shared: file(own('')), sub: dir({ [own('deep')]: file() }) }),
+  };
+}
+
+/** st_ino, st_nlink and d_ino of everything, by path. */
+function numbers(door: OpenDoor): Record<string, string> {
+  const out: Record<string, string> = {};
+  const visit = (path: string): void => {
+    for (const entry of list(door, path).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const at = `${path}/${entry.name}`;
+      // The kernel's listing of a merged directory has the number that `..` has in the lower.
+      if (entry.name === '..') {
+        continue;
+      }
+      const st = lstat(door, at);
+      out[at] = `ino ${st.ino.toString(16)}, d_ino ${entry.ino.toString(16)}, ${st.nlink} links`;
+      if (st.type === c.S_IFDIR && entry.name !== '.') {
+        visit(at);
+      }
+    }
+  };
+  visit('.');
+  return out;
+}
+
+/** Copies things up, and makes some. */
+function change(door: OpenDoor, i: number): void {
+  writeFile(door, `file${i}`, 'longer text');
+  ok(door.chmod(`dir${i}`, 0o700));
+  ok(door.chmod(`dir${i}/sub/x`, 0o600));
+  ok(door.lutimens(`link${i}`, [1, 1], [2, 2]));
+  ok(door.chmod(`fifo${i}`, 0o640));
+  ok(door.chmod(`hard${i}`, 0o640));
+  ok(door.chmod('both/shared', 0o640));
+  ok(door.mkdir(`new${i}`));
+  writeFile(door, `new${i}/file`, 'new');
+}
+
+/** Moves things to other names, with and without a copy-up before. */
+function move(door: OpenDoor, i: number): void {
+  ok(door.rename(`file${i}`, `dir${i}/moved`));
+  ok(door.rename(`still${i}`, `still-moved${i}`));
+  ok(door.rename(`dir${i}`, `both/dir${i}`));
+  ok(door.link(`fifo${i}`, `fifo-too${i}`));
+  ok(door.link(`both/in${i}`, `in-too${i}`));
+  ok(door.unlink(`hard-too${i}`));
+}
+
+interface Layers {
+  upper: ByteString | null;
+  work: ByteString;
+  lowers: readonly ByteString[];
+  merged: ByteString;
+}
+
+let count = 0;
+
+/** @returns the layers, or why there are none. */
+function prepare(layout: Layout): Layers | string {
+  const set = `set${count++}`;
+  const make = (type: Place, name: string): ByteString => {
+    const at = place(type);
+    if ('reason' in at) {
+      throw new Error(at.reason);
+    }
+    check(Math.max(0, sys.mkdirat(c.AT_FDCWD, `${at.path}/${set}`, 0o755)), set);
+    const path = `${at.path}/${set}/${name}`;
+    check(sys.mkdirat(c.AT_FDCWD, path, 0o755), path);
+    return path;
+  };
+  try {
+    const lowers = layout.lowers.map((type, i) => {
+      const path = make(type, `lower${i}`);
+      const fd = check(sys.openat(c.AT_FDCWD, path, c.O_RDONLY | c.O_DIRECTORY, 0), path);
+      plant(sys, fd, layer(i), 'trusted.overlay.');
+      sys.close(fd);
+      return path;
+    });
+    const upper = layout.upper && make(layout.upper, 'upper');
+    return { upper, work: layout.upper ? make(layout.upper, 'work') : '', lowers, merged: base.make(`merged${set}`) };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function view<T>(
+  by: Backend,
+  layers: Layers,
+  options: readonly string[],
+  look: (door: OpenDoor) => T,
+): Promise<T> {
+  const mounted = await by.mount(sys, { ...layers, options });
+  if (typeof mounted === 'number') {
+    check(mounted, `mount by ${by.name} over ${toText(layers.lowers.join(':'))}`);
+  }
+  const door = (mounted as View).door('');
+  try {
+    return look(door);
+  } finally {
+    door.end();
+    await (mounted as View).close();
+  }
+}
+
+for (const ours of [inProcess, fuse]) {
+  describe(ours.name, () => {
+    for (const [name, layout] of Object.entries(layouts)) {
+      it(name, { timeout: 120_000 }, async (context) => {
+        const layers = ours.unavailable(base) ?? kernel.unavailable(base) ?? prepare(layout);
+        if (typeof layers === 'string') {
+          context.skip(layers);
+          return;
+        }
+        const options = ['redirect_dir=on', 'index=off', 'xino=on'];
+        const look = (by: Backend): Promise<Record<string, string>> => view(by, layers, options, numbers);
+        const after = (by: Backend, act: (door: OpenDoor, i: number) => void): Promise<Record<string, string>> =>
+          view(by, layers, options, (door) => {
+            for (const i of layers.lowers.keys()) {
+              act(door, i);
+            }
+            return numbers(door);
+          });
+        expect(await look(ours)).toEqual(await look(kernel));
+        if (layout.upper === null) {
+          return;
+        }
+        // By turns, so that each meets what the other has left.
+        for (const [by, act] of [
+          [ours, change],
+          [kernel, move],
+        ] as const) {
+          const live = await after(by, act);
+          expect(await look(by)).toEqual(live);
+          expect(await look(by === ours ? kernel : ours)).toEqual(live);
+        }
+      });
+    }
+  });
+}
