@@ -4,6 +4,7 @@
  * whose atime moves under us must show. Otherwise a temporary directory on a filesystem that can
  * hold an upper (user xattrs, whiteouts), if there is one.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -51,6 +52,9 @@ export function openBaseDir(sys: Sys): BaseDir {
     return opened(sys, path, true, '', () => {
       if (chosen === undefined) {
         sys.umount2(target, c.MNT_DETACH);
+      } else {
+        // Immutable and append-only layers could not be removed.
+        spawnSync('chattr', ['-R', '-f', '-ia', path]);
       }
     });
   }

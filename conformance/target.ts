@@ -147,6 +147,13 @@ export interface Door {
   lremovexattr(path: ByteString, name: ByteString): number;
   fremovexattr(fd: number, name: ByteString): number;
 
+  /** FS_IOC_GETFLAGS of an open file: the word of FS_*_FL. */
+  getflags(fd: number): number;
+  setflags(fd: number, flags: number): number;
+  /** FS_IOC_FSGETXATTR: a struct fsxattr. */
+  getfsxattr(fd: number): Buffer | number;
+  setfsxattr(fd: number, value: Buffer): number;
+
   statfs(path: ByteString): StatFs | number;
   /** Sets the mask and returns the old one. The runner sets 0 before each case. */
   umask(mask: number): number;

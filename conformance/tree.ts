@@ -22,6 +22,8 @@ export interface Attrs {
   atime?: readonly [number, number];
   mtime?: readonly [number, number];
   xattrs?: Readonly<Record<ByteString, string | Uint8Array>>;
+  /** chattr(1) flags beside what the filesystem gives, FS_*_FL; of files and directories. */
+  flags?: number;
 }
 
 export interface FileNode extends Attrs {
@@ -144,7 +146,7 @@ export function needsRoot(tree: Tree): boolean {
     if (node.type === 'hardlink' || node.type === 'whiteout') {
       return false;
     }
-    if (node.uid !== undefined || node.gid !== undefined) {
+    if (node.uid !== undefined || node.gid !== undefined || node.flags !== undefined) {
       return true;
     }
     if (Object.keys(node.xattrs ?? {}).some((name) => !name.startsWith('user.'))) {
@@ -192,4 +194,16 @@ function dress(sys: Sys, dirfd: number, name: ByteString, attrs: Attrs, mode: nu
   const [as, an] = attrs.atime ?? attrs.mtime ?? OLD;
   const [ms, mn] = attrs.mtime ?? OLD;
   check(sys.utimensat(dirfd, name, as, an, ms, mn, c.AT_SYMLINK_NOFOLLOW), `utimens ${name}`);
+  if (attrs.flags !== undefined) {
+    setFlags(sys, dirfd, name, attrs.flags);
+  }
+}
+
+function setFlags(sys: Sys, dirfd: number, name: ByteString, flags: number): void {
+  const fd = check(sys.openat(dirfd, name, c.O_RDONLY | c.O_NOATIME, 0), `open ${name}`);
+  const word = Buffer.alloc(8);
+  check(sys.ioctl(fd, c.FS_IOC_GETFLAGS, word), `flags of ${name}`);
+  word.writeUInt32LE(word.readUInt32LE(0) | flags, 0);
+  check(sys.ioctl(fd, c.FS_IOC_SETFLAGS, word), `flags of ${name}`);
+  sys.close(fd);
 }

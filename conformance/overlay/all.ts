@@ -3,6 +3,7 @@ import { chosen } from '../chosen.ts';
 import type { OverlayGroup } from '../overlay-case.ts';
 import { copyUpCases } from './copy-up.ts';
 import { escapeCases } from './escape.ts';
+import { flagCopyUpCases } from './flags.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { opaqueCases } from './opaque.ts';
@@ -19,6 +20,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
       ...whiteoutCases,
       ...opaqueCases,
       ...copyUpCases,
+      ...flagCopyUpCases,
       ...overlayRenameCases,
       ...identityCases,
       ...escapeCases('trusted', 'user'),

@@ -4,6 +4,7 @@ import type { Case, Cases } from '../target.ts';
 import { aclCases } from './acl.ts';
 import { attributeCases } from './attributes.ts';
 import { dataCases } from './data.ts';
+import { flagCases } from './flags.ts';
 import { lockCases } from './locks.ts';
 import { mappingCases } from './mappings.ts';
 import { nameCases } from './names.ts';
@@ -23,6 +24,7 @@ const topics: readonly Cases[] = [
   aclCases,
   attributeCases,
   dataCases,
+  flagCases,
   lockCases,
   mappingCases,
   nameCases,

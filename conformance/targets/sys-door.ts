@@ -270,6 +270,28 @@ export class SysDoor implements Door {
     return this.#sys.fremovexattr(fd, name);
   }
 
+  getflags(fd: number): number {
+    const word = Buffer.alloc(8);
+    const err = this.#sys.ioctl(fd, c.FS_IOC_GETFLAGS, word);
+    return err < 0 ? err : word.readUInt32LE(0);
+  }
+
+  setflags(fd: number, flags: number): number {
+    const word = Buffer.alloc(8);
+    word.writeUInt32LE(flags, 0);
+    return this.#sys.ioctl(fd, c.FS_IOC_SETFLAGS, word);
+  }
+
+  getfsxattr(fd: number): Buffer | number {
+    const out = Buffer.alloc(28);
+    const err = this.#sys.ioctl(fd, c.FS_IOC_FSGETXATTR, out);
+    return err < 0 ? err : out;
+  }
+
+  setfsxattr(fd: number, value: Buffer): number {
+    return this.#sys.ioctl(fd, c.FS_IOC_FSSETXATTR, value);
+  }
+
   statfs(path: ByteString): StatFs | number {
     const out = new StatFs();
     return this.#following(path, (fd) => {

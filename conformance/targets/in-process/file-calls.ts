@@ -282,6 +282,28 @@ export class FileCalls extends InodeCalls {
     return typeof file === 'number' ? file : this.removexattrNode(file.nodeid, name);
   }
 
+  getflags(fd: number): number {
+    const file = this.used(fd);
+    return typeof file === 'number' ? file : this.ops.getflags(this.caller, file.nodeid);
+  }
+
+  setflags(fd: number, flags: number): number {
+    const file = this.used(fd);
+    return typeof file === 'number' ? file : this.ops.setflags(this.caller, file.nodeid, flags);
+  }
+
+  getfsxattr(fd: number): Buffer | number {
+    const file = this.used(fd);
+    const out = Buffer.alloc(28);
+    const err = typeof file === 'number' ? file : this.ops.getfsxattr(this.caller, file.nodeid, out);
+    return err < 0 ? err : out;
+  }
+
+  setfsxattr(fd: number, value: Buffer): number {
+    const file = this.used(fd);
+    return typeof file === 'number' ? file : this.ops.setfsxattr(this.caller, file.nodeid, Buffer.from(value));
+  }
+
   /** An open file that is more than a place (O_PATH). */
   protected used(fd: number): Open | number {
     const file = this.files.get(fd);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { u32, u64 } from '../../test/support/fuse-request.ts';
 import { serve } from '../../test/support/fuse-serve.ts';
-import { ENOTTY, EOPNOTSUPP } from '../sys/errno.ts';
-import * as f from './flags.ts';
+import { FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR } from '../sys/constants.ts';
+import { EINVAL, ENOTTY, EOPNOTSUPP } from '../sys/errno.ts';
 import * as op from './opcodes.ts';
 
 describe('IOCTL', () => {
@@ -23,18 +23,19 @@ describe('IOCTL', () => {
     expect(ops.calls[1].args.slice(1)).toEqual([5, 0x10]);
   });
 
-  test('FSGETXATTR and FSSETXATTR are the same flags by other numbers', () => {
-    const { call, ops } = serve({ getflags: () => 0x1_0030, setflags: () => 0 });
-    const got = call(op.IOCTL, ioctl(f.FS_IOC_FSGETXATTR)).payload;
-    expect(got.length).toBe(44);
-    expect(got.readUInt32LE(16)).toBe(0x18);
-    const set = Buffer.alloc(28);
-    set.writeUInt32LE(0x40, 0);
-    expect(call(op.IOCTL, ioctl(f.FS_IOC_FSSETXATTR, set)).error).toBe(0);
-    // Flags that have no twin stay as they are.
-    expect(ops.calls.at(-1)!.args[2]).toBe(0x1_0080);
-    set.writeUInt32LE(1, 12);
-    expect(call(op.IOCTL, ioctl(f.FS_IOC_FSSETXATTR, set)).error).toBe(-EOPNOTSUPP);
+  test('FSGETXATTR and FSSETXATTR are a struct fsxattr each way', () => {
+    const fsxattr = Buffer.from('18000000'.padEnd(56, '1'), 'hex');
+    const { call, ops } = serve({
+      getfsxattr: (_caller, _nodeid, out) => (out.set(fsxattr), 0),
+      setfsxattr: (_caller, _nodeid, value) => (value[0] === 0x40 ? -EOPNOTSUPP : 0),
+    });
+    const got = call(op.IOCTL, ioctl(FS_IOC_FSGETXATTR), { nodeid: 5 }).payload;
+    expect(got.subarray(16).toString('hex')).toBe(fsxattr.toString('hex'));
+    expect(call(op.IOCTL, ioctl(FS_IOC_FSSETXATTR, fsxattr), { nodeid: 5 }).payload.length).toBe(16);
+    expect(Buffer.compare(ops.calls.at(-1)!.args[2] as Buffer, fsxattr)).toBe(0);
+    fsxattr[0] = 0x40;
+    expect(call(op.IOCTL, ioctl(FS_IOC_FSSETXATTR, fsxattr)).error).toBe(-EOPNOTSUPP);
+    expect(call(op.IOCTL, ioctl(FS_IOC_FSSETXATTR, fsxattr.subarray(1))).error).toBe(-EINVAL);
   });
 
   test('any other is ENOTTY', () => {

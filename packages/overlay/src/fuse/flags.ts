@@ -50,7 +50,3 @@ export const EXT_GROUPS = 32;
 export const FUSE_DEV_IOC_BACKING_OPEN = 0x4010e501;
 /** _IOW(229, 2, uint32_t) */
 export const FUSE_DEV_IOC_BACKING_CLOSE = 0x4004e502;
-
-// <linux/fs.h>: the ioctls by which the kernel's fuse code asks for chattr(1) flags
-export const FS_IOC_FSGETXATTR = 0x801c581f;
-export const FS_IOC_FSSETXATTR = 0x401c5820;

@@ -15,6 +15,8 @@ import {
   AT_NO_AUTOMOUNT,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
+  FS_IOC_FSSETXATTR,
+  FS_IOC_SETFLAGS,
   O_ACCMODE,
   O_CREAT,
   O_EXCL,
@@ -236,6 +238,11 @@ export class DiskLayer implements Layer {
 
   lseek(file: number, off: number, whence: number): number {
     return this.#sys.lseek(file, off, whence);
+  }
+
+  fileattr(file: number, request: number, arg: Uint8Array): number {
+    const sets = request === FS_IOC_SETFLAGS || request === FS_IOC_FSSETXATTR;
+    return sets && !this.writable ? -EROFS : this.#sys.ioctl(file, request, arg);
   }
 
   // ---- changing ------------------------------------------------------------------------------

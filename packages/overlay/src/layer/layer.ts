@@ -84,6 +84,11 @@ export interface Layer {
   fstat(file: number, out: Stat): number;
   fsync(file: number, dataOnly: boolean): number;
   lseek(file: number, off: number, whence: number): number;
+  /**
+   * The flags of chattr(1): `request` is FS_IOC_GETFLAGS, SETFLAGS, FSGETXATTR or FSSETXATTR, `arg` what
+   * it fills or sends. Setting is -EROFS where the layer is not writable; -ENOTTY where the filesystem has no flags.
+   */
+  fileattr(file: number, request: number, arg: Uint8Array): number;
 
   // ---- changing (upper layers only; -EROFS elsewhere) ------------------------------------------
   ftruncate(file: number, size: number): number;

@@ -134,10 +134,14 @@ export interface Ops {
     killSgid: boolean,
   ): number;
   removexattr(caller: Caller, nodeid: number, name: ByteString): number;
-  /** FS_IOC_GETFLAGS. @returns the flag word or a negative errno. */
+  /** FS_IOC_GETFLAGS of a regular file or directory. @returns the flag word; -ENOTTY where there are no flags. */
   getflags(caller: Caller, nodeid: number): number;
-  /** FS_IOC_SETFLAGS. */
+  /** FS_IOC_SETFLAGS. Copies up; what immutable and append-only refuse is -EPERM from then on. */
   setflags(caller: Caller, nodeid: number, flags: number): number;
+  /** FS_IOC_FSGETXATTR: fills `out` with a struct fsxattr (28 bytes). */
+  getfsxattr(caller: Caller, nodeid: number, out: Uint8Array): number;
+  /** FS_IOC_FSSETXATTR. `value` is the engine's to change. */
+  setfsxattr(caller: Caller, nodeid: number, value: Uint8Array): number;
   /** Only without `defaultPermissions`: access(2) for R_OK, W_OK, X_OK bits. */
   access(caller: Caller, nodeid: number, mask: number): number;
 

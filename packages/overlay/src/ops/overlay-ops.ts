@@ -6,6 +6,7 @@
 import { getattr, mapAttr, setattr } from '../overlay/attr.ts';
 import * as creating from '../overlay/create.ts';
 import * as files from '../overlay/file.ts';
+import { getFileattr, setFileattr } from '../overlay/fileattr.ts';
 import { type DirInode, type Inode, isDir, type ListedEntry } from '../overlay/inode.ts';
 import { lookup } from '../overlay/lookup.ts';
 import { DOTS, entryIno, indexAfter, list } from '../overlay/readdir.ts';
@@ -14,8 +15,19 @@ import { rename } from '../overlay/rename.ts';
 import type { Super } from '../overlay/super.ts';
 import * as xattrs from '../overlay/xattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { DT_DIR, O_ACCMODE, O_RDONLY, O_TRUNC, S_IFLNK, S_IFREG } from '../sys/constants.ts';
-import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, ESTALE, EXDEV } from '../sys/errno.ts';
+import {
+  DT_DIR,
+  FS_IOC_FSGETXATTR,
+  FS_IOC_FSSETXATTR,
+  FS_IOC_GETFLAGS,
+  FS_IOC_SETFLAGS,
+  O_ACCMODE,
+  O_RDONLY,
+  O_TRUNC,
+  S_IFLNK,
+  S_IFREG,
+} from '../sys/constants.ts';
+import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, ENXIO, ESTALE, EXDEV } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
 import { Nodes } from './nodes.ts';
@@ -35,6 +47,8 @@ export class OverlayOps implements Ops {
   private readonly dirs = new Handles<OpenDir>();
   private readonly scratch = new Stat();
   private readonly maxFiles: number;
+  /** What the flag ioctls take a pointer to: a long, of which they use half. */
+  private readonly flagWord = Buffer.alloc(8);
 
   /** `maxFiles`: how many files may be open, so that descriptors are left to look and list with. */
   constructor(sb: Super, maxFiles: number = Number.POSITIVE_INFINITY) {
@@ -191,11 +205,27 @@ export class OverlayOps implements Ops {
   }
 
   getflags(_caller: Caller, nodeid: number): number {
-    return this.nodes.get(nodeid) ? -EOPNOTSUPP : -ESTALE;
+    const inode = this.nodes.get(nodeid);
+    if (!inode) return -ESTALE;
+    const err = getFileattr(inode, FS_IOC_GETFLAGS, this.flagWord);
+    return err < 0 ? err : this.flagWord.readUInt32LE(0);
   }
 
-  setflags(_caller: Caller, nodeid: number, _flags: number): number {
-    return this.nodes.get(nodeid) ? -EOPNOTSUPP : -ESTALE;
+  setflags(_caller: Caller, nodeid: number, flags: number): number {
+    const inode = this.nodes.get(nodeid);
+    if (!inode) return -ESTALE;
+    this.flagWord.writeUInt32LE(flags >>> 0, 0);
+    return setFileattr(this.sb, inode, FS_IOC_SETFLAGS, this.flagWord);
+  }
+
+  getfsxattr(_caller: Caller, nodeid: number, out: Uint8Array): number {
+    const inode = this.nodes.get(nodeid);
+    return inode ? getFileattr(inode, FS_IOC_FSGETXATTR, out) : -ESTALE;
+  }
+
+  setfsxattr(_caller: Caller, nodeid: number, value: Uint8Array): number {
+    const inode = this.nodes.get(nodeid);
+    return inode ? setFileattr(this.sb, inode, FS_IOC_FSSETXATTR, value) : -ESTALE;
   }
 
   access(): number {

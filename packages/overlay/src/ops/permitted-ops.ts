@@ -5,6 +5,10 @@
  */
 import type { ByteString } from '../sys/bytes.ts';
 import {
+  FS_APPEND_FL,
+  FS_IMMUTABLE_FL,
+  FS_XFLAG_APPEND,
+  FS_XFLAG_IMMUTABLE,
   O_ACCMODE,
   O_NOATIME,
   O_RDONLY,
@@ -17,6 +21,7 @@ import {
   S_ISGID,
   S_ISVTX,
   S_IXGRP,
+  STATX_ATTR_IMMUTABLE,
   W_OK,
   X_OK,
 } from '../sys/constants.ts';
@@ -59,6 +64,8 @@ export class PermittedOps implements Ops {
   private check(caller: Caller, nodeid: number, mask: number): number {
     const err = this.inner.getattr(caller, nodeid, 0, this.st);
     if (err < 0) return err;
+    // Nobody writes to an immutable inode, and the VFS says so before it looks at modes.
+    if (mask & W_OK && this.st.attributes & STATX_ATTR_IMMUTABLE) return -EPERM;
     return this.permits(caller, nodeid, this.st, mask) ? 0 : -EACCES;
   }
 
@@ -263,9 +270,28 @@ export class PermittedOps implements Ops {
   }
 
   setflags(caller: Caller, nodeid: number, flags: number): number {
+    const err = this.maySetFlags(caller, nodeid, flags);
+    return err < 0 ? err : this.inner.setflags(caller, nodeid, flags);
+  }
+
+  getfsxattr(caller: Caller, nodeid: number, out: Uint8Array): number {
+    return this.inner.getfsxattr(caller, nodeid, out);
+  }
+
+  setfsxattr(caller: Caller, nodeid: number, value: Uint8Array): number {
+    const xflags = value[0];
+    const flags = (xflags & FS_XFLAG_IMMUTABLE ? FS_IMMUTABLE_FL : 0) | (xflags & FS_XFLAG_APPEND ? FS_APPEND_FL : 0);
+    const err = this.maySetFlags(caller, nodeid, flags);
+    return err < 0 ? err : this.inner.setfsxattr(caller, nodeid, value);
+  }
+
+  /** fileattr_set_prepare: for the owner, and immutable and append-only for who has CAP_LINUX_IMMUTABLE. */
+  private maySetFlags(caller: Caller, nodeid: number, flags: number): number {
     const err = this.inner.getattr(caller, nodeid, 0, this.st);
     if (err < 0) return err;
-    return this.owns(caller, this.st) ? this.inner.setflags(caller, nodeid, flags) : -EPERM;
+    if (!this.owns(caller, this.st)) return -EPERM;
+    const changed = (flags ^ this.st.attributes) & (FS_IMMUTABLE_FL | FS_APPEND_FL);
+    return changed !== 0 && caller.uid !== 0 ? -EPERM : 0;
   }
 
   access(caller: Caller, nodeid: number, mask: number): number {

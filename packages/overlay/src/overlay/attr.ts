@@ -8,6 +8,7 @@ import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
+import { maySetattr, PROTECTION } from './protection.ts';
 import {
   ATTR_ATIME,
   ATTR_ATIME_NOW,
@@ -27,6 +28,7 @@ import type { Super } from './super.ts';
 export function mapAttr(inode: Inode, st: Stat): void {
   st.ino = inode.ino;
   if (inode.escapedWhiteout) asWhiteoutDevice(st);
+  st.attributes = (st.attributes & ~PROTECTION) | inode.protection;
   // The lower keeps its name under the whiteout; the merged object has none.
   if (inode.unlinked && !inode.upper) st.nlink = 0;
   inode.nlink = st.nlink;
@@ -54,7 +56,9 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   if (sb.config.readOnly) return -EROFS;
   const valid = set.valid;
   if (inode.escapedWhiteout && valid & ATTR_SIZE) return -EINVAL;
-  let err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : Number.POSITIVE_INFINITY);
+  let err = maySetattr(inode, set);
+  if (err < 0) return err;
+  err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : Number.POSITIVE_INFINITY);
   if (err < 0) return err;
   const real = inode.upper!;
   const layer = real.layer;

@@ -15,6 +15,7 @@ import { Stat } from '../sys/stat.ts';
 import { copyData } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
+import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
 import { dirModified, originValue, setImpure } from './util.ts';
 import { cleanup } from './whiteout.ts';
@@ -135,6 +136,11 @@ function fillFile(sb: Super, { lower, st, made, maxData }: Copy, file: number): 
   if (err < 0) return err;
   err = copyXattrs(sb, lower, (name, value) => upper.fsetxattr(file, name, value, 0));
   if (err < 0) return err;
+  err = copyFileattr(sb, lower, st, {
+    setxattr: (name, value) => upper.fsetxattr(file, name, value, 0),
+    fileattr: (request, arg) => upper.fileattr(file, request, arg),
+  });
+  if (err < 0) return err;
   if (keepsOrigin(st)) {
     err = upper.fsetxattr(file, sb.names.origin, originValue(sb, lower), 0);
     if (err < 0) return err;
@@ -187,6 +193,11 @@ function dress(sb: Super, { inode, lower, st, made }: Copy, d: Dentry): number {
   if (err < 0) return err;
   err = copyXattrs(sb, lower, (name, value) => upper.setxattr(d, name, value, 0));
   if (err < 0) return err;
+  if (st.type === S_IFDIR) {
+    const setxattr = (name: ByteString, value: Buffer) => upper.setxattr(d, name, value, 0);
+    err = copyFileattr(sb, lower, st, { setxattr, fileattr: (request, arg) => fileattrOf(d, request, arg) });
+    if (err < 0) return err;
+  }
   if (keepsOrigin(st)) {
     err = upper.setxattr(d, sb.names.origin, originValue(sb, lower), 0);
     // user.* attributes exist on files and directories only; the kernel does without the origin there too.

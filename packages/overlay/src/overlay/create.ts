@@ -27,6 +27,7 @@ import { mapAttr } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice, makeEscapedWhiteout } from './escaped-whiteout.ts';
 import { attach, DirInode, Inode, isDir } from './inode.ts';
+import { mayCreate } from './protection.ts';
 import type { Super } from './super.ts';
 import { allowsOfflineChanges, dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup, isWhiteout } from './whiteout.ts';
@@ -121,6 +122,8 @@ function ready(sb: Super, parent: DirInode, name: ByteString): number {
   if (name.length > sb.nameMax) return -ENAMETOOLONG;
   if (parent.unlinked) return -ENOENT;
   if (parent.children.has(name)) return -EEXIST;
+  const err = mayCreate(parent);
+  if (err < 0) return err;
   // Before the change: one that fails half-way may have changed the directory all the same.
   dirModified(parent);
   return copyUp(sb, parent);
@@ -344,7 +347,9 @@ export function tmpfile(
 ): { inode: Inode; file: number } | number {
   if (sb.config.readOnly) return -EROFS;
   if (parent.unlinked) return -ENOENT;
-  let err = copyUp(sb, parent);
+  let err = mayCreate(parent);
+  if (err < 0) return err;
+  err = copyUp(sb, parent);
   if (err < 0) return err;
   const heir = inherit(sb, who, parent, { mode: S_IFREG | (mode & 0o7777), rdev: 0, target: '' });
   if (typeof heir === 'number') return heir;
@@ -370,6 +375,8 @@ export function tmpfile(
 
 /** A further name for `inode`, which is copied up first. */
 export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString, out: Stat): number {
+  // A name could be removed again, but not by whom the flags keep from it.
+  if (!sb.config.readOnly && inode.protection !== 0) return -EPERM;
   let err = ready(sb, parent, name);
   if (err < 0) return err;
   if (isDir(inode)) return -EPERM;

@@ -4,12 +4,13 @@
  * reads what was written since, as the kernel's does.
  */
 import type { Layer } from '../layer/layer.ts';
-import { O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY, S_IFDIR } from '../sys/constants.ts';
-import { EBADF, EISDIR, EROFS } from '../sys/errno.ts';
+import { FS_IMMUTABLE_FL, O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY, S_IFDIR } from '../sys/constants.ts';
+import { EBADF, EISDIR, EPERM, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { killPriv } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import type { Inode } from './inode.ts';
+import { mayFallocate, mayOpen } from './protection.ts';
 import type { Super } from './super.ts';
 
 export class OpenFile {
@@ -41,7 +42,9 @@ export function open(sb: Super, inode: Inode, flags: number, killSuid: boolean, 
   const writes = accmode !== O_RDONLY || truncates;
   if (writes) {
     if (sb.config.readOnly) return -EROFS;
-    const err = copyUp(sb, inode, truncates ? 0 : Number.POSITIVE_INFINITY);
+    let err = mayOpen(inode, flags);
+    if (err < 0) return err;
+    err = copyUp(sb, inode, truncates ? 0 : Number.POSITIVE_INFINITY);
     if (err < 0) return err;
   }
   const real = inode.real;
@@ -126,6 +129,8 @@ export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean): number {
 
 export function fallocate(handle: OpenFile, mode: number, off: number, len: number): number {
   if (handle.accmode === O_RDONLY) return -EBADF;
+  const err = mayFallocate(handle.inode, mode);
+  if (err < 0) return err;
   return handle.layer.fallocate(handle.file, mode, off, len);
 }
 
@@ -137,6 +142,7 @@ export function lseek(handle: OpenFile, off: number, whence: number): number {
 
 export function copyFileRange(from: OpenFile, offIn: number, to: OpenFile, offOut: number, len: number): number {
   if (from.accmode === O_WRONLY || to.accmode === O_RDONLY) return -EBADF;
+  if (to.inode.protection & FS_IMMUTABLE_FL) return -EPERM;
   const err = follow(from);
   if (err < 0) return err;
   return to.layer.copyFileRange(from.file, offIn, to.file, offOut, len);

@@ -10,6 +10,8 @@ import { O_RDWR, O_WRONLY } from '../sys/constants.ts';
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { DirInode } from './inode.ts';
 import type { Config, Refusal } from './params.ts';
+import { readProtattr } from './protattr.ts';
+import { protectionOf } from './protection.ts';
 import { Super, type SuperHooks, type SuperLayers } from './super.ts';
 import { AUFS_OPAQUE, cleanTree } from './whiteout.ts';
 
@@ -102,6 +104,7 @@ function prepareRoot(sb: Super): Refusal | null {
   if (err < 0) return { errno: err, message: `${real.layer.label}: the layer's root cannot be read` };
   // Nothing was copied up to make it: unlike other merged directories it has the upper's own number.
   root.ino = sb.mapIno(sb.fsNumber(real.layer), st.ino);
+  root.protection = protectionOf(st) | (upper ? readProtattr(sb, upper.root) : 0);
   root.mode = st.mode;
   root.gid = st.gid;
   if (upper) {

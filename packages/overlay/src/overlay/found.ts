@@ -10,6 +10,8 @@ export interface Found {
   redirect: ByteString | null;
   upperHasOrigin: boolean;
   upperIno: bigint;
+  /** What the upper's overlay.protattr says. */
+  protection: number;
   /** The first lower's inode number and link count. */
   lowerIno: bigint;
   lowerNlink: number;

@@ -11,6 +11,7 @@ import { isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { DirInode, Inode } from './inode.ts';
 import { decodeOrigin, inoInHandle } from './origin.ts';
+import { protectionOf } from './protection.ts';
 import type { Super } from './super.ts';
 
 /** kernel ovl_get_inode: one Inode for one object, keyed by the lower where copy-up keeps the identity. */
@@ -67,6 +68,7 @@ function newInode(sb: Super, type: number, found: Found, st: Stat, origin: { fs:
   inode.upperIno = found.upperIno;
   inode.hasOrigin = origin !== null;
   inode.escapedWhiteout = isWhiteoutDevice(st.mode, st.rdev);
+  inode.protection = protectionOf(st) | found.protection;
   const real = found.upper ?? found.lowers[0];
   inode.ino = origin ? sb.mapIno(origin.fs, origin.ino) : sb.mapIno(sb.fsNumber(real.layer), st.ino);
   return inode;

@@ -63,6 +63,8 @@ export class Inode {
   escapedWhiteout = false;
   /** The number to show is that of the copy-up origin (kernel: OVL_TYPE_ORIGIN). */
   hasOrigin = false;
+  /** FS_IMMUTABLE_FL and FS_APPEND_FL: what protection.ts refuses by. */
+  protection = 0;
   /** Table key: which filesystem and real inode; null when the inode is in no table. */
   key: InodeKey | null = null;
 

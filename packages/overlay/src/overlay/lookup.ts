@@ -13,6 +13,7 @@ import { asWhiteoutDevice, isEscapedWhiteout } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { getInode } from './get-inode.ts';
 import { attach, type DirInode, type Inode, isDir } from './inode.ts';
+import { readProtattr } from './protattr.ts';
 import type { Super } from './super.ts';
 import { setImpure, setOrigin } from './util.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isWhiteout } from './whiteout.ts';
@@ -31,6 +32,7 @@ interface Walk {
   last: boolean;
   /** The overlay's own attributes found on the last object. */
   hasOriginXattr: boolean;
+  protattr: boolean;
 }
 
 const none: readonly ByteString[] = [];
@@ -84,6 +86,7 @@ function lookupSingle(
       w.metacopy = names.includes(sb.names.metacopy);
       w.hasOriginXattr = names.includes(sb.names.origin);
       if (names.includes(sb.names.escapedWhiteout) && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
+      w.protattr = names.includes(sb.names.protattr);
     } else if (layer === sb.upper) {
       w.hasOriginXattr = overlayXattrs(sb, d).includes(sb.names.origin);
     }
@@ -98,6 +101,7 @@ function lookupSingle(
   }
   const names = overlayXattrs(sb, d);
   w.hasOriginXattr = names.includes(sb.names.origin);
+  w.protattr = names.includes(sb.names.protattr);
   if (names.includes(sb.names.opaque)) {
     const value = layer.getxattr(d, sb.names.opaque);
     if (typeof value !== 'number' && value.length === 1 && value[0] === 0x79) {
@@ -178,6 +182,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     metacopy: false,
     last: false,
     hasOriginXattr: false,
+    protattr: false,
   };
   const found: Found = {
     upper: null,
@@ -186,6 +191,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     opaque: false,
     redirect: null,
     upperHasOrigin: false,
+    protection: 0,
     upperIno: 0n,
     lowerIno: 0n,
     lowerNlink: 0,
@@ -201,6 +207,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     if (got) {
       found.upperHasOrigin = w.hasOriginXattr;
       found.upperIno = out.ino;
+      if (w.protattr) found.protection = readProtattr(sb, got);
       if (w.redirect?.startsWith('/')) stack = sb.root.lowers;
     }
   }

@@ -9,6 +9,7 @@ import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { type DirInode, detach, type Inode, isDir, releaseReal } from './inode.ts';
 import { lookup } from './lookup.ts';
+import { mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import type { Super } from './super.ts';
 import { dirModified } from './util.ts';
@@ -29,8 +30,10 @@ export function lowerPositive(sb: Super, parent: DirInode, name: ByteString): bo
 export function unlink(sb: Super, parent: DirInode, name: ByteString): number {
   const inode = victim(sb, parent, name);
   if (typeof inode === 'number') return inode;
+  let err = mayDelete(parent, inode);
+  if (err < 0) return err;
   if (isDir(inode)) return -EISDIR;
-  let err = copyUp(sb, parent);
+  err = copyUp(sb, parent);
   if (err < 0) return err;
   const dir = parent.upper!;
   if (inode.upper) {
@@ -51,11 +54,13 @@ export function unlink(sb: Super, parent: DirInode, name: ByteString): number {
 export function rmdir(sb: Super, parent: DirInode, name: ByteString): number {
   const inode = victim(sb, parent, name);
   if (typeof inode === 'number') return inode;
+  let err = mayDelete(parent, inode);
+  if (err < 0) return err;
   if (!isDir(inode)) return -ENOTDIR;
   const empty = mergedIsEmpty(sb, inode);
   if (typeof empty === 'number') return empty;
   if (!empty) return -ENOTEMPTY;
-  let err = copyUp(sb, parent);
+  err = copyUp(sb, parent);
   if (err < 0) return err;
   const dir = parent.upper!;
   if (inode.upper) {

@@ -18,6 +18,7 @@ import { buildEscapedWhiteout, type Creator } from './create.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { attach, type DirInode, detach, type Inode, isDir, move } from './inode.ts';
 import { lookup } from './lookup.ts';
+import { mayCreate, mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import { gone, keepAlive, letGo, lowerPositive } from './remove.ts';
 import type { Super } from './super.ts';
@@ -51,7 +52,7 @@ export function rename(
   const looked = find(sb, newParent, newName);
   if (typeof looked === 'number' && looked !== -ENOENT) return looked;
   const target = typeof looked === 'number' ? null : looked;
-  const refused = judge(sb, source, target, newParent, exchange, (flags & RENAME_NOREPLACE) !== 0);
+  const refused = judge(sb, oldParent, source, target, newParent, exchange, (flags & RENAME_NOREPLACE) !== 0);
   if (refused <= 0) return refused;
 
   // Two names of one file: POSIX has rename do nothing.
@@ -89,6 +90,7 @@ function find(sb: Super, parent: DirInode, name: ByteString): Inode | number {
 /** What speaks against it before anything is changed. @returns 1 to go on, else 0 or a negative errno to answer. */
 function judge(
   sb: Super,
+  oldParent: DirInode,
   source: Inode,
   target: Inode | null,
   newParent: DirInode,
@@ -98,6 +100,9 @@ function judge(
   if (noreplace && target) return -EEXIST;
   if (exchange && !target) return -ENOENT;
   if (target === source) return 0;
+  let err = mayDelete(oldParent, source);
+  if (err >= 0) err = target ? mayDelete(newParent, target) : mayCreate(newParent);
+  if (err < 0) return err;
   for (let at: Inode | null = newParent; isDir(source) && at; at = at.parent) if (at === source) return -EINVAL;
   if (!canMove(sb, source) || (exchange && !canMove(sb, target!))) return -EXDEV;
   if (exchange || !target) return 1;

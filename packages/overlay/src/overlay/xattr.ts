@@ -9,6 +9,7 @@ import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { stillExpectEscapedWhiteouts, userWhiteoutValue } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
+import { mayWriteXattr } from './protection.ts';
 import type { Super } from './super.ts';
 import { isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
 
@@ -57,6 +58,8 @@ export function setxattr(
   scratch: Stat,
 ): number {
   if (sb.config.readOnly) return -EROFS;
+  let err = mayWriteXattr(inode);
+  if (err < 0) return err;
   const kept = inLayer(sb, name);
   if (typeof kept === 'number') return kept;
   if (standsForDevice(sb, inode, kept)) return -EOPNOTSUPP;
@@ -65,7 +68,7 @@ export function setxattr(
     const have = getxattr(sb, inode, name);
     if (typeof have === 'number') return have;
   }
-  const err = copyUp(sb, inode);
+  err = copyUp(sb, inode);
   if (err < 0) return err;
   const real = inode.upper!;
   const set = real.layer.setxattr(
@@ -81,6 +84,8 @@ export function setxattr(
 
 export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
   if (sb.config.readOnly) return -EROFS;
+  let err = mayWriteXattr(inode);
+  if (err < 0) return err;
   const kept = inLayer(sb, name);
   if (typeof kept === 'number') return kept;
   if (standsForDevice(sb, inode, kept)) return -ENODATA;
@@ -88,7 +93,7 @@ export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
     const have = getxattr(sb, inode, name);
     if (typeof have === 'number') return have;
   }
-  const err = copyUp(sb, inode);
+  err = copyUp(sb, inode);
   if (err < 0) return err;
   const real = inode.upper!;
   const removed = real.layer.removexattr(real, kept);

@@ -156,6 +156,11 @@ export const FS_CASEFOLD_FL = 0x40000000;
 export const FICLONE = 0x40049409;
 export const FS_IOC_GETFLAGS = 0x80086601;
 export const FS_IOC_SETFLAGS = 0x40086602;
+export const FS_IOC_FSGETXATTR = 0x801c581f;
+export const FS_IOC_FSSETXATTR = 0x401c5820;
+/** In the first word of struct fsxattr. */
+export const FS_XFLAG_IMMUTABLE = 0x08;
+export const FS_XFLAG_APPEND = 0x10;
 /** _IOR(0x15, 0, struct fsuuid2), from 6.9. */
 export const FS_IOC_GETFSUUID = 0x80111500;
 /** _IOR(0x94, 31, struct btrfs_ioctl_fs_info_args), <linux/btrfs.h>. */
