@@ -1,0 +1,178 @@
+/**
+ * Where operations run under faults: two lowers made once, and a fresh upper for each run, on a tmpfs
+ * of its own where that can be had. A run ends in one of three ways:
+ *
+ *   - retry    the fault goes away and the operation is tried again
+ *   - remount  the fault goes away; a fresh mount has to see what the old one saw
+ *   - crash    the process is gone at that call, as it is: every later call of it fails
+ */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'vitest';
+import type { OverlayParams } from '../../../src/overlay/params.ts';
+import { fromText } from '../../../src/sys/bytes.ts';
+import { CLONE_NEWNS, MNT_DETACH, MS_PRIVATE, MS_REC } from '../../../src/sys/constants.ts';
+import { EPERM, errnoName } from '../../../src/sys/errno.ts';
+import type { Sys } from '../../../src/sys/sys.ts';
+import { type FaultPlan, faultSys } from '../../../src/sys/sys-fault.ts';
+import { openSys } from '../../../src/sys/sys-koffi.ts';
+import { openDescriptors } from '../open-descriptors.ts';
+import { isRoot } from '../temp-dir.ts';
+import { Union } from '../union.ts';
+import { layLowers, layUpper, must, type Operation } from './operations.ts';
+import { wholeTree, wholeView } from './whole-view.ts';
+
+export type Ending = 'retry' | 'remount' | 'crash';
+
+export interface Fault {
+  /** The counted call that is hit. Infinity: none. */
+  at: number;
+  errno?: number;
+  short?: number;
+  forever?: boolean;
+}
+
+/** A set of mount options, for the engine and as mount(8) has them. */
+export interface Options {
+  params: Partial<OverlayParams>;
+  text: string;
+}
+
+/**
+ * Without what takes time and is of no matter here: the flush, which shows after a power cut only (that
+ * it fails is tried), and mounts of the lowers' own, whose end waits for all processors.
+ */
+const real: Sys = { ...openSys(), fsync: () => 0, openTree: () => -EPERM };
+
+export class FaultBench {
+  readonly #union = new Union();
+  readonly #options: Options;
+  readonly #lowers: string[];
+  /** Whether the kernel's overlay can be asked. */
+  readonly kernel: boolean;
+
+  constructor(options: Options) {
+    this.#options = options;
+    const base = mkdtempSync(path.join(tmpdir(), 'stratafs-faults-'));
+    this.#union.base = base;
+    this.kernel =
+      isRoot &&
+      real.unshare(CLONE_NEWNS) === 0 &&
+      real.mount('none', '/', '', MS_REC | MS_PRIVATE, null) === 0 &&
+      real.mount('stratafs-faults', fromText(base), 'tmpfs', 0, 'mode=0755') === 0;
+    for (const name of ['l1', 'l2', 'm']) mkdirSync(this.#at(name));
+    layLowers(real, this.#at('l1'), this.#at('l2'));
+    this.#lowers = this.#lowerTrees();
+  }
+
+  #at(name: string): string {
+    return this.#union.at(name);
+  }
+
+  #lowerTrees(): string[] {
+    return ['l1', 'l2'].flatMap((name) => wholeTree(real, fromText(this.#at(name))));
+  }
+
+  /** Throws where a lower has been changed. */
+  end(): void {
+    const lowers = this.#lowerTrees();
+    this.#union.unmount();
+    if (this.kernel) real.umount2(fromText(this.#union.base), MNT_DETACH);
+    rmSync(this.#union.base, { recursive: true, force: true });
+    expect(lowers).toEqual(this.#lowers);
+  }
+
+  /** What is seen once the operation has been done without a fault. */
+  done(operation: Operation): string[] {
+    return this.#run(operation, { at: Number.POSITIVE_INFINITY }, 'retry', null).done;
+  }
+
+  /** @returns whether the fault was hit; throws where anything is not as it has to be. */
+  try(operation: Operation, fault: Fault, ending: Ending, done: readonly string[]): boolean {
+    try {
+      return this.#run(operation, fault, ending, done).fired;
+    } catch (error) {
+      const what = fault.short === undefined ? errnoName(-(fault.errno ?? 0)) : `short by ${fault.short}`;
+      if (error instanceof Error) {
+        error.message = `call ${fault.at} ${what}${fault.forever ? ' for ever' : ''}, ${ending}: ${error.message}`;
+      }
+      throw error;
+    }
+  }
+
+  #run(
+    operation: Operation,
+    fault: Fault,
+    ending: Ending,
+    expected: readonly string[] | null,
+  ): { fired: boolean; done: string[] } {
+    const u = this.#union;
+    for (const name of ['u', 'w']) mkdirSync(this.#at(name));
+    try {
+      layUpper(real, this.#at('u'));
+      const before = openDescriptors();
+      const plan: FaultPlan = { ...fault, at: Number.POSITIVE_INFINITY };
+      const faulty = faultSys(operation.on?.(real) ?? real, plan);
+      const o = u.mount(faulty.sys, this.#options.params);
+      const run = operation.prepare(o);
+      const old = wholeView(o);
+      plan.at = faulty.counted + fault.at;
+      const result = run();
+      const { fired } = faulty;
+      if (ending !== 'crash') plan.at = Number.POSITIVE_INFINITY;
+      if (expected === null) must(result);
+      const done = expected ?? wholeView(o);
+      if (result < 0) this.#judgeErrno(result, fault);
+      let last = done;
+      if (ending === 'crash') {
+        u.unmount();
+      } else {
+        const seen = wholeView(o);
+        this.#judge(result, seen, old, done);
+        if (ending === 'retry' && result < 0) {
+          const again = run();
+          // There may be nothing left to do.
+          if (again < 0) expect(seen).toEqual(done);
+          expect(wholeView(o)).toEqual(done);
+        } else {
+          last = seen;
+        }
+        for (let nodeid = 2; nodeid < 1000; nodeid++) o.forget(nodeid, Number.MAX_SAFE_INTEGER);
+        expect(o.nodes.size).toBe(1);
+        u.unmount();
+      }
+      expect(openDescriptors()).toBe(before);
+      if (ending === 'crash' && this.kernel) this.#judge(result, this.#kernelView(), old, done);
+      const fresh = wholeView(u.mount(real, this.#options.params));
+      if (ending === 'crash') this.#judge(result, fresh, old, done);
+      else expect(fresh).toEqual(last);
+      expect(readdirSync(this.#at('w/work'))).toEqual([]);
+      return { fired, done: [...done] };
+    } finally {
+      u.unmount();
+      for (const name of ['u', 'w']) rmSync(this.#at(name), { recursive: true, force: true });
+    }
+  }
+
+  /** An operation that said so is done; else it is done or it is not. */
+  #judge(result: number, seen: string[], old: string[], done: readonly string[]): void {
+    if (result >= 0) expect(seen).toEqual(done);
+    else if (seen.join('\n') !== old.join('\n')) expect(seen).toEqual(done);
+  }
+
+  #judgeErrno(result: number, fault: Fault): void {
+    expect(errnoName(result)).toBe(errnoName(-(fault.errno ?? 0)));
+  }
+
+  #kernelView(): string[] {
+    const [merged, u, w, l1, l2] = ['m', 'u', 'w', 'l1', 'l2'].map((name) => fromText(this.#at(name)));
+    const data = `lowerdir=${l1}:${l2},upperdir=${u},workdir=${w}${this.#options.text}`;
+    must(real.mount('overlay', merged, 'overlay', 0, data));
+    try {
+      return wholeTree(real, merged);
+    } finally {
+      must(real.umount2(merged, 0));
+    }
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * The compound operations that faults and crashes are tried on, and the layers that they run on:
+ * for each there is a name that meets what it needs (a lower file, a whiteout, a merged directory …).
+ */
+import { linkSync, lutimesSync, mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'vitest';
+import { ATTR_MODE, ATTR_MTIME, ATTR_SIZE, ATTR_UID, type Caller, EntryOut, OpenOut } from '../../../src/ops/ops.ts';
+import type { OverlayOps } from '../../../src/ops/overlay-ops.ts';
+import { fromText } from '../../../src/sys/bytes.ts';
+import { AT_FDCWD, O_RDWR, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, S_IFCHR, S_IFIFO } from '../../../src/sys/constants.ts';
+import { EXDEV } from '../../../src/sys/errno.ts';
+import { Stat } from '../../../src/sys/stat.ts';
+import type { Sys } from '../../../src/sys/sys.ts';
+import { isRoot } from '../temp-dir.ts';
+import { me, nothing, setattr, touch, walk } from '../union.ts';
+
+export interface Operation {
+  /** What is done before the fault is armed, giving what is done under it. */
+  prepare(o: OverlayOps): () => number;
+  /** The system that it runs on, from the real one. */
+  on?(sys: Sys): Sys;
+}
+
+/** 2001-09-09: whatever keeps its time is older than the test. */
+const OLD = 1_000_000_000;
+const BIG = 2_500_000;
+
+export function must(result: number): void {
+  if (result < 0) throw new Error(`unexpected ${result}`);
+}
+
+/** The lowers, which no run may change. */
+export function layLowers(sys: Sys, l1: string, l2: string): void {
+  for (const dir of ['dir/sub', 'gone', 'full', 'merged', 'other']) mkdirSync(path.join(l2, dir), { recursive: true });
+  for (const file of ['file', 'file2', 'dir/file', 'dir/sub/deep', 'full/a', 'full/b', 'merged/a', 'whited', 'over']) {
+    writeFileSync(path.join(l2, file), `lower ${file}`);
+  }
+  must(sys.setxattrat(AT_FDCWD, fromText(path.join(l2, 'file')), 'user.test', Buffer.from('kept'), 0));
+  must(sys.setxattrat(AT_FDCWD, fromText(path.join(l2, 'dir')), 'user.test', Buffer.from('kept'), 0));
+  writeFileSync(path.join(l1, 'big'), Buffer.alloc(BIG, 'some of all that is big; '));
+  writeFileSync(path.join(l1, 'sparse'), 'begins');
+  truncateSync(path.join(l1, 'sparse'), 70_000);
+  writeFileSync(path.join(l1, 'sparse'), 'ends', { flag: 'a' });
+  truncateSync(path.join(l1, 'sparse'), 200_000);
+  writeFileSync(path.join(l1, 'linked'), 'two names');
+  linkSync(path.join(l1, 'linked'), path.join(l1, 'linked2'));
+  symlinkSync('file', path.join(l1, 'symlink'));
+  must(sys.mknodat(AT_FDCWD, fromText(path.join(l1, 'fifo')), S_IFIFO | 0o644, 0));
+  age(l1);
+  age(l2);
+}
+
+export function layUpper(sys: Sys, u: string): void {
+  for (const dir of ['merged', 'pure/sub', 'empty', 'full']) mkdirSync(path.join(u, dir), { recursive: true });
+  for (const file of ['over', 'new', 'merged/b', 'pure/a']) writeFileSync(path.join(u, file), `upper ${file}`);
+  // In `empty` they are of another life: no lower has that directory.
+  for (const name of ['whited', 'gone', 'full/a', 'full/b', 'empty/a']) {
+    must(sys.mknodat(AT_FDCWD, fromText(path.join(u, name)), S_IFCHR, 0));
+  }
+  age(u);
+}
+
+function age(dir: string): void {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const at = path.join(dir, entry.name);
+    if (entry.isDirectory()) age(at);
+    lutimesSync(at, OLD, OLD);
+  }
+}
+
+const other: Caller = isRoot ? { uid: 1234, gid: 1234, pid: 1, umask: 0o022 } : me;
+
+/** Runs `make` and gives the reference back that it took. */
+function made(o: OverlayOps, make: (out: EntryOut) => number): number {
+  const out = new EntryOut(new Stat());
+  const result = make(out);
+  if (result >= 0) o.forget(out.nodeid, 1);
+  return result;
+}
+
+function created(o: OverlayOps, make: (out: EntryOut, open: OpenOut) => number): number {
+  const open = new OpenOut();
+  return made(o, (out) => {
+    const result = make(out, open);
+    if (result >= 0) o.release(open.fh);
+    return result;
+  });
+}
+
+const run = (act: (o: OverlayOps) => number): Operation => ({ prepare: (o) => () => act(o) });
+const making = (make: (o: OverlayOps, out: EntryOut) => number): Operation =>
+  run((o) => made(o, (out) => make(o, out)));
+
+function renaming(from: string, to: string, flags = 0, used = ''): Operation {
+  const [fromDir, toDir] = [from, to].map((p) => p.slice(0, Math.max(0, p.lastIndexOf('/'))));
+  const base = (p: string): string => p.slice(p.lastIndexOf('/') + 1);
+  return {
+    prepare(o) {
+      const [dir, newDir] = [walk(o, fromDir), walk(o, toDir)];
+      walk(o, used);
+      return () => o.rename(me, dir, base(from), newDir, base(to), flags);
+    },
+  };
+}
+
+function opening(name: string, flags = O_WRONLY): Operation {
+  return {
+    prepare(o) {
+      walk(o, name);
+      return () => touch(o, name, flags);
+    },
+  };
+}
+
+/** Every clone succeeds, as on a filesystem with reflinks. */
+function cloning(sys: Sys): Sys {
+  const buf = Buffer.alloc(BIG);
+  return {
+    ...sys,
+    ficlone(dst, src) {
+      const n = sys.pread(src, buf, 0, buf.length, 0);
+      return n < 0 ? n : Math.min(0, sys.pwrite(dst, buf, 0, n, 0));
+    },
+  };
+}
+
+/** Layers on two filesystems of which neither copies for the other: read and write, a chunk at a time. */
+const apart = (sys: Sys): Sys => ({ ...sys, ficlone: () => -EXDEV, copyFileRange: () => -EXDEV });
+
+export const operations: Readonly<Record<string, Operation>> = {
+  'copy up a file': opening('file'),
+  'copy up a big file in chunks': { ...opening('big'), on: apart },
+  'copy up a file by a clone': { ...opening('big'), on: cloning },
+  'copy up a file with holes': opening('sparse'),
+  'copy up a file with holes in chunks': { ...opening('sparse'), on: apart },
+  'copy up below directories of a lower': opening('dir/sub/deep'),
+  'copy up one of two links': opening('linked'),
+  'copy up by truncating': run((o) => setattr(o, 'file', { valid: ATTR_SIZE, size: 5 })),
+  'open with O_TRUNC': opening('file', O_WRONLY | O_TRUNC),
+  'chmod a lower file': run((o) => setattr(o, 'file', { valid: ATTR_MODE, mode: 0o600 })),
+  'chmod a lower directory': run((o) => setattr(o, 'dir', { valid: ATTR_MODE, mode: 0o700 })),
+  'chown a lower file': run((o) => setattr(o, 'file', { valid: ATTR_UID, uid: other.uid })),
+  'copy up a symlink': run((o) => setattr(o, 'symlink', { valid: ATTR_MTIME, mtime: 5 })),
+  'copy up a fifo': run((o) => setattr(o, 'fifo', { valid: ATTR_MODE, mode: 0o600 })),
+  'copy up a file that was unlinked': {
+    prepare(o) {
+      const nodeid = walk(o, 'file');
+      must(o.unlink(me, 1, 'file'));
+      return () => {
+        const open = new OpenOut();
+        const result = o.open(me, nodeid, O_RDWR, false, open);
+        if (result >= 0) o.release(open.fh);
+        return result;
+      };
+    },
+  },
+  'copy up a fifo that was unlinked': {
+    prepare(o) {
+      const nodeid = walk(o, 'fifo');
+      must(o.unlink(me, 1, 'fifo'));
+      return () => {
+        const st = new Stat();
+        const result = o.setattr(me, nodeid, { ...nothing, valid: ATTR_MODE, mode: 0o600 }, st);
+        if (result >= 0) expect(st.mode).toBe(S_IFIFO | 0o600);
+        return result;
+      };
+    },
+  },
+  'set an attribute': run((o) => o.setxattr(me, walk(o, 'file'), 'user.test', Buffer.from('new'), 0, false)),
+  'remove an attribute': run((o) => o.removexattr(me, walk(o, 'file'), 'user.test')),
+  'unlink a lower file': run((o) => o.unlink(me, 1, 'file')),
+  'unlink a further lower file': {
+    prepare(o) {
+      must(o.unlink(me, 1, 'file2'));
+      return () => o.unlink(me, 1, 'file');
+    },
+  },
+  'unlink an upper file over a lower one': run((o) => o.unlink(me, 1, 'over')),
+  'unlink an upper file': run((o) => o.unlink(me, 1, 'new')),
+  'unlink an upper file in use': {
+    prepare(o) {
+      const nodeid = walk(o, 'new');
+      return () => {
+        const result = o.unlink(me, 1, 'new');
+        return result < 0 ? result : o.getattr(me, nodeid, 0, new Stat());
+      };
+    },
+  },
+  'rmdir a directory with whiteouts over a lower one': run((o) => o.rmdir(me, 1, 'full')),
+  'rmdir an upper directory with whiteouts': run((o) => o.rmdir(me, 1, 'empty')),
+  'rmdir below directories of a lower': {
+    prepare(o) {
+      must(o.unlink(me, walk(o, 'dir/sub'), 'deep'));
+      return () => o.rmdir(me, walk(o, 'dir'), 'sub');
+    },
+  },
+  'rmdir a lower directory': run((o) => o.rmdir(me, 1, 'other')),
+  mkdir: making((o, out) => o.mkdir(me, 1, 'made', 0o755, out)),
+  'mkdir in a merged directory': making((o, out) => o.mkdir(me, walk(o, 'merged'), 'made', 0o755, out)),
+  'mkdir over a whiteout': making((o, out) => o.mkdir(me, 1, 'gone', 0o755, out)),
+  'mkdir for somebody else': making((o, out) => o.mkdir(other, 1, 'made', 0o755, out)),
+  'symlink over a whiteout': making((o, out) => o.symlink(me, 1, 'whited', 'target', out)),
+  'mknod for somebody else': making((o, out) => o.mknod(other, 1, 'made', S_IFIFO | 0o644, 0, out)),
+  create: run((o) => created(o, (out, open) => o.create(me, 1, 'made', O_RDWR, 0o644, out, open))),
+  'create over a whiteout': run((o) => created(o, (out, open) => o.create(me, 1, 'whited', O_RDWR, 0o644, out, open))),
+  'create over a whiteout for somebody else': run((o) =>
+    created(o, (out, open) => o.create(other, 1, 'whited', O_RDWR, 0o644, out, open)),
+  ),
+  tmpfile: run((o) => created(o, (out, open) => o.tmpfile(other, 1, O_RDWR, 0o644, out, open))),
+  'tmpfile that gets a name': {
+    prepare(o) {
+      const tmp = new EntryOut(new Stat());
+      const open = new OpenOut();
+      must(o.tmpfile(other, 1, O_RDWR, 0o644, tmp, open));
+      must(o.write(me, open.fh, Buffer.from('unnamed'), 0, 7, 0, false));
+      o.release(open.fh);
+      return () => made(o, (out) => o.link(me, tmp.nodeid, 1, 'whited', out));
+    },
+  },
+  'link a lower file': making((o, out) => o.link(me, walk(o, 'file'), 1, 'made', out)),
+  'link over a whiteout': making((o, out) => o.link(me, walk(o, 'file'), 1, 'whited', out)),
+  'link one of two links': making((o, out) => o.link(me, walk(o, 'linked'), walk(o, 'dir'), 'made', out)),
+  'rename a lower file': renaming('file', 'made'),
+  'rename a lower file over a whiteout': renaming('file', 'whited'),
+  'rename a lower file over another': renaming('file', 'file2'),
+  'rename a lower file over another in use': renaming('file', 'over', 0, 'over'),
+  'rename a lower directory': renaming('dir', 'made'),
+  'rename a lower directory to another': renaming('dir/sub', 'merged/made'),
+  'rename a lower directory over a whiteout': renaming('dir', 'gone'),
+  'rename a merged directory': renaming('merged', 'made'),
+  'rename a merged directory to another': renaming('merged', 'dir/sub/made'),
+  'rename a lower directory over one with whiteouts': renaming('dir', 'full'),
+  'rename a lower directory over one with whiteouts in use': renaming('dir', 'full', 0, 'full'),
+  'rename an upper directory over one with whiteouts': renaming('pure', 'empty'),
+  'rename an upper directory into a merged one': renaming('pure', 'merged/made'),
+  'rename an upper directory over a whiteout': renaming('pure', 'gone'),
+  'exchange a lower file and a lower directory': renaming('file', 'dir/sub', RENAME_EXCHANGE),
+  'exchange two lower files': renaming('file', 'file2', RENAME_EXCHANGE),
+  'exchange two directories': renaming('merged', 'dir', RENAME_EXCHANGE),
+};
