@@ -4,10 +4,12 @@
  *
  *   npm run soak -- stress [--seed N] [--seconds N]
  *   npm run soak -- fsx [--seed N] [--ops N] [--target fuse|kernel|plain|in-process] [--options redirect_dir=on,…]
+ *   npm run soak -- faults [--seed N]
  *   npm run soak -- power-cut [--seed N] [--cuts N] [--overlay fuse|kernel|in-process|PROGRAM] [--options …]
  *
  * STRATA_CONFORMANCE_DIR puts the layers on a filesystem of one's choice.
  */
+import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import type { Backend } from './backend.ts';
@@ -78,6 +80,18 @@ const soaks: Readonly<Record<string, Soak>> = {
       unsupported.length > 0 ? `\nnot supported by ${options.target} here: ${unsupported.join(', ')}` : '';
     return { operations, did: `on ${options.target}: ${JSON.stringify(done)}${without}`, wrong };
   },
+  /** The unit test, with all errnos at all calls. It runs from the sources, so by vitest. */
+  async faults(_base, { seed }) {
+    const args = ['vitest', 'run', '--project', 'unit', 'packages/overlay/src/ops/faults.test.ts'];
+    const env = { ...process.env, STRATA_SOAK: 'faults', STRATA_SEED: String(seed) };
+    const { status } = spawnSync('npx', args, { env, stdio: 'inherit' });
+    return {
+      operations: 0,
+      did: '',
+      wrong: status === 0 ? [] : ['the unit test failed'],
+      sum: status === 0 ? 'all held' : 'failed',
+    };
+  },
   /** Half of the cuts on ext4, half on xfs, with and without reflink. */
   async 'power-cut'(base, { seed, cuts, overlay, options }) {
     const reason = powerCutUnavailable(sys, base);
@@ -130,7 +144,7 @@ const base = openBaseDir(sys);
 const { target, overlay } = values;
 const options = { seed, seconds, operations, cuts, target, overlay, options: values.options?.split(',') ?? null };
 const result = await soak(base, options).finally(() => base.close());
-console.log(`${result.operations} operations ${result.did}`);
+if (result.did !== '') console.log(`${result.operations} operations ${result.did}`);
 for (const line of result.wrong) {
   console.log(`WRONG: ${line}`);
 }

@@ -9,7 +9,7 @@
  */
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
+import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG, UTIME_NOW } from '../sys/constants.ts';
 import { EEXIST, EIO, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyData } from './copy-data.ts';
@@ -147,7 +147,9 @@ function fillFile(sb: Super, { lower, st, made, maxData }: Copy, file: number): 
   }
   err = upper.fchmod(file, st.mode & 0o7777);
   if (err < 0) return err;
-  err = upper.futimens(file, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
+  // What was cut short has been truncated already, should nothing more come to pass.
+  const mtimeNsec = size < st.size ? UTIME_NOW : st.mtimeNsec;
+  err = upper.futimens(file, st.atime, st.atimeNsec, st.mtime, mtimeNsec);
   if (err < 0) return err;
   err = upper.fstat(file, made);
   if (err < 0) return err;

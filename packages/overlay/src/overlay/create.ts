@@ -20,7 +20,7 @@ import {
   S_IFREG,
   S_ISGID,
 } from '../sys/constants.ts';
-import { EEXIST, ENAMETOOLONG, ENOENT, EPERM, EROFS } from '../sys/errno.ts';
+import { EEXIST, EIO, ENAMETOOLONG, ENOENT, EPERM, EROFS } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { inheritAcl } from './acl.ts';
 import { mapAttr } from './attr.ts';
@@ -196,7 +196,7 @@ function makeInWork(
   if (err < 0) return err;
   const made = new Dentry(work.layer, work, temp);
   err = dress(made, heir);
-  if (err >= 0 && opaque) err = setOpaque(sb, made, -EPERM);
+  if (err >= 0 && opaque) err = setOpaque(sb, made, -EIO);
   if (err >= 0) err = place(sb, temp, dir, name, overWhiteout, (heir.mode & S_IFMT) === S_IFDIR);
   work.layer.release(made);
   if (err < 0) cleanup(sb, temp);

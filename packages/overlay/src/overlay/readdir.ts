@@ -7,6 +7,7 @@
 import { Dentry, type RawDirent } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { DT_CHR, DT_DIR, DT_REG, DT_UNKNOWN, S_IFMT } from '../sys/constants.ts';
+import { ENOENT } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, isEscapedWhiteout, mayHoldEscapedWhiteouts } from './escaped-whiteout.ts';
 import { originOf } from './get-inode.ts';
@@ -35,7 +36,10 @@ function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<
       continue;
     }
     if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || (escaped && entry.type === DT_REG)) {
-      if (dir.layer.lookup(dir, entry.name, st) < 0) continue;
+      const found = dir.layer.lookup(dir, entry.name, st);
+      if (found === -ENOENT) continue;
+      // Were it passed over, a whiteout that could not be looked at would show what it hides.
+      if (found < 0) return found;
       if (isWhiteout(st)) {
         whiteouts.add(entry.name);
         continue;

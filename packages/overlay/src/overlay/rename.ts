@@ -198,7 +198,9 @@ function replace(
   const newDir = newParent.upper!;
   const layer = oldDir.layer;
   const leavesWhiteout = whiteout || lowerPositive(sb, oldParent, oldName);
-  const whiteoutThere = target === null && standsWhiteout(newParent, newName);
+  const standing = target === null ? standsWhiteout(newParent, newName) : false;
+  if (typeof standing === 'number') return standing;
+  const whiteoutThere = standing;
   let flags = 0;
   if (leavesWhiteout) flags = whiteoutThere ? RENAME_EXCHANGE : RENAME_WHITEOUT;
   else if (isDir(source) && whiteoutThere) flags = RENAME_EXCHANGE;
@@ -216,9 +218,11 @@ function replace(
     }
   }
   let err = layer.rename(oldDir, oldName, newDir, newName, flags);
-  if (err === -ENOTEMPTY && target && isDir(target) && mergedIsEmpty(sb, target) === true) {
+  if (err === -ENOTEMPTY && target && isDir(target)) {
+    const empty = mergedIsEmpty(sb, target);
     // A pure upper directory with whiteouts from another life.
-    err = clearEmpty(sb, newParent, newName, target);
+    if (empty === true) err = clearEmpty(sb, newParent, newName, target);
+    else if (empty !== false) err = empty;
     if (err >= 0) err = layer.rename(oldDir, oldName, newDir, newName, flags);
   }
   if (err < 0) {
@@ -233,10 +237,12 @@ function replace(
   return 0;
 }
 
-function standsWhiteout(parent: DirInode, name: ByteString): boolean {
+function standsWhiteout(parent: DirInode, name: ByteString): boolean | number {
   const st = new Stat();
   const dir = parent.upper!;
-  return dir.layer.lookup(dir, name, st) >= 0 && isWhiteout(st);
+  const err = dir.layer.lookup(dir, name, st);
+  if (err === -ENOENT) return false;
+  return err < 0 ? err : isWhiteout(st);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Small state changes that several operations share (kernel: fs/overlayfs/util.c). */
 import type { Dentry } from '../layer/layer.ts';
-import { EXDEV } from '../sys/errno.ts';
+import { EOPNOTSUPP, EXDEV } from '../sys/errno.ts';
 import type { DirInode } from './inode.ts';
 import { encodeOrigin } from './origin.ts';
 import type { Super } from './super.ts';
@@ -33,10 +33,10 @@ export function setImpure(sb: Super, dir: DirInode): number {
   return err;
 }
 
-/** Marks (kernel: ovl_set_opaque_xerr) a directory opaque; any failure is `-EXDEV`, as for a rename that cannot be. */
+/** Marks (kernel: ovl_set_opaque_xerr) a directory opaque; `error` where the upper takes no attributes: a rename that cannot be. */
 export function setOpaque(sb: Super, dir: Dentry, error: number = -EXDEV): number {
   const err = dir.layer.setxattr(dir, sb.names.opaque, YES, 0);
-  return err < 0 ? error : 0;
+  return err === -EOPNOTSUPP ? error : err;
 }
 
 /**

@@ -17,6 +17,7 @@ import {
   S_IFLNK,
   S_IFREG,
 } from '../../../src/sys/constants.ts';
+import { ENOENT } from '../../../src/sys/errno.ts';
 import { Stat } from '../../../src/sys/stat.ts';
 import type { Sys } from '../../../src/sys/sys.ts';
 import { me } from '../union.ts';
@@ -35,14 +36,14 @@ interface Look<Ref> {
   xattrs(ref: Ref): [name: ByteString, value: string][];
 }
 
-function lines<Ref>(look: Look<Ref>, root: Ref): string[] {
+function lines<Ref>(look: Look<Ref>, root: Ref, links: boolean): string[] {
   const all: string[] = [];
   const visit = (ref: Ref, where: string): void => {
     for (const name of look.list(ref).sort()) {
       if (name === '.' || name === '..') continue;
       look.child(ref, name, (child, st) => {
         if (st.ino === 0n) throw new Error(`${where}/${name} has no inode number`);
-        all.push(`${where}/${name} ${describe(look, child, st)}`);
+        all.push(`${where}/${name} ${describe(look, child, st, links)}`);
         if (st.type === S_IFDIR) visit(child, `${where}/${name}`);
       });
     }
@@ -51,9 +52,10 @@ function lines<Ref>(look: Look<Ref>, root: Ref): string[] {
   return all;
 }
 
-function describe<Ref>(look: Look<Ref>, ref: Ref, st: Stat): string {
+function describe<Ref>(look: Look<Ref>, ref: Ref, st: Stat, links: boolean): string {
   const parts = [st.mode.toString(8), `${st.uid}:${st.gid}`];
-  if (st.type !== S_IFDIR) parts.push(`links ${st.nlink}`, `at ${st.mtime >= began ? 'now' : st.mtime}`);
+  if (st.type !== S_IFDIR) parts.push(`at ${st.mtime >= began ? 'now' : st.mtime}`);
+  if (st.type !== S_IFDIR && links) parts.push(`links ${st.nlink}`);
   if (st.type === S_IFLNK) parts.push(look.target(ref));
   if (st.type === S_IFREG) {
     const length = look.read(ref);
@@ -70,8 +72,11 @@ function good<T>(result: T | number, what: string): T {
   return result as T;
 }
 
-/** Every reference is given back. */
-export function wholeView(o: OverlayOps): string[] {
+/**
+ * Every reference is given back. `links`: with the counts of links, which without an index a copy-up
+ * changes by itself.
+ */
+export function wholeView(o: OverlayOps, links: boolean): string[] {
   const look: Look<number> = {
     list(nodeid) {
       const dir = new OpenOut();
@@ -103,11 +108,11 @@ export function wholeView(o: OverlayOps): string[] {
         .sort()
         .map((name) => [name, good<Buffer>(o.getxattr(me, nodeid, name), name).toString('latin1')]),
   };
-  return lines(look, 1);
+  return lines(look, 1, links);
 }
 
 /** The same of a directory, as the kernel shows it. */
-export function wholeTree(sys: Sys, root: ByteString): string[] {
+export function wholeTree(sys: Sys, root: ByteString, links: boolean): string[] {
   const small = Buffer.alloc(65536);
   const look: Look<ByteString> = {
     list(path) {
@@ -123,7 +128,10 @@ export function wholeTree(sys: Sys, root: ByteString): string[] {
     },
     child(path, name, visit) {
       const st = new Stat();
-      good(sys.statx(AT_FDCWD, `${path}/${name}`, AT_SYMLINK_NOFOLLOW, st), `${path}/${name}`);
+      const found = sys.statx(AT_FDCWD, `${path}/${name}`, AT_SYMLINK_NOFOLLOW, st);
+      // The kernel lists the whiteouts of a directory that merges with nothing (docs/differences.md).
+      if (found === -ENOENT) return;
+      good(found, `${path}/${name}`);
       visit(`${path}/${name}`, st);
     },
     target: (path) => good<ByteString>(sys.readlinkat(AT_FDCWD, path), path),
@@ -142,5 +150,5 @@ export function wholeTree(sys: Sys, root: ByteString): string[] {
       });
     },
   };
-  return lines(look, root);
+  return lines(look, root, links);
 }
