@@ -8,6 +8,7 @@ import { firstLookupCases, identityCases } from './identity.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { opaqueCases } from './opaque.ts';
 import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from './rename.ts';
+import { uuidGroups } from './uuid.ts';
 import { walkCases } from './walk.ts';
 import { whiteoutCases } from './whiteouts.ts';
 
@@ -37,6 +38,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
   },
   unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
   volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },
+  ...uuidGroups,
 };
 
 export const overlayGroups: Readonly<Record<string, OverlayGroup>> = Object.fromEntries(

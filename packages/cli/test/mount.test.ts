@@ -107,7 +107,7 @@ describe.each(['kernel', 'fuse'] as const)('the %s backend', (backend) => {
     [
       'a lower that is a file',
       'lowerdir=T/lower/file:T/lower',
-      'ENOTDIR',
+      'EINVAL',
       "lower layer 'T/lower/file' is not a directory",
     ],
     ['the same lower twice', 'lowerdir=T/lower:T/lower2:T/lower', 'ELOOP', "lower layer 'T/lower' is named twice"],
@@ -127,7 +127,7 @@ describe.each(['kernel', 'fuse'] as const)('the %s backend', (backend) => {
     [
       'work that is a file',
       'lowerdir=T/lower2,upperdir=T/upper,workdir=T/lower/file',
-      'ENOTDIR',
+      'EINVAL',
       "workdir 'T/lower/file' is not a directory",
     ],
     [

@@ -29,7 +29,7 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
     metacopy: false,
     verity: 'off',
     fsync: 'auto',
-    uuid: 'off',
+    uuid: 'null',
     xino: 'off',
     userxattr: paths.userxattr,
     aufsWhiteouts: paths.aufsWhiteouts ?? false,

@@ -68,10 +68,10 @@ describe('chooseBackend', () => {
       "fuse: the kernel's overlay cannot be used: this kernel has no overlay filesystem (modprobe overlay loads it)",
     ],
     [
-      'uuid=on',
+      'override_creds',
       ordinary,
       'auto',
-      "32 EINVAL: the fuse backend does not have the option uuid, and the kernel's cannot be used: this user may not mount it (CAP_SYS_ADMIN is missing)",
+      "32 EINVAL: the fuse backend does not have the option override_creds, and the kernel's cannot be used: this user may not mount it (CAP_SYS_ADMIN is missing)",
     ],
   ] as const)('%s', (text, sys, asked, expected) => {
     expect(choose(sys, text, asked)).toBe(expected);

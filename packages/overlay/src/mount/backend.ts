@@ -53,7 +53,6 @@ function notForKernel(options: MountOptions): string | null {
 /** What the engine does not serve, besides what resolveParams knows. */
 const notServed: [(options: MountOptions) => boolean, string][] = [
   [(o) => o.overrideCreds !== undefined, 'override_creds'],
-  [(o) => o.overlay.uuid !== undefined && o.overlay.uuid !== 'auto', 'uuid'],
   [(o) => o.fuse.copyup === 'lazy', 'copyup=lazy'],
   [(o) => o.fuse.hydrate !== undefined, 'hydrate'],
   [(o) => o.fuse.lowerIo === 'passthrough', 'lower_io=passthrough'],
@@ -116,7 +115,6 @@ const dispensable: [name: string, asked: (options: MountOptions) => boolean, dro
     ['index=on', (o) => o.overlay.index === true, (o) => delete o.overlay.index],
     ['nfs_export=on', (o) => o.overlay.nfsExport === true, (o) => delete o.overlay.nfsExport],
     ['metacopy=on', (o) => o.overlay.metacopy === true, (o) => delete o.overlay.metacopy],
-    ['uuid', (o) => o.overlay.uuid !== undefined && o.overlay.uuid !== 'auto', (o) => delete o.overlay.uuid],
     ['override_creds', (o) => o.overrideCreds !== undefined, (o) => delete o.overrideCreds],
     ['static_nlink', (o) => o.fuse.staticNlink === true, (o) => delete o.fuse.staticNlink],
     ['noacl', (o) => o.fuse.noacl === true, (o) => delete o.fuse.noacl],

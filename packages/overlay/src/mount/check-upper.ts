@@ -79,7 +79,7 @@ export function checkUpper(sys: Sys, upper: LayerRoot, work: LayerRoot, rules: U
   if (rules.readOnly) return;
   if ((fs.flags & ST_RDONLY) !== 0) {
     throw new MountError(
-      -EROFS,
+      -EINVAL,
       `upperdir ${show(upper.path)} is on a read-only mount: remount it rw, or mount with ro`,
     );
   }

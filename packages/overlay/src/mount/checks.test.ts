@@ -69,12 +69,18 @@ describe('checkMount', () => {
       'ENOENT',
       "lower layer 'T/no' does not exist: make the directory or correct its path",
     ],
-    ['a lower that is a file', 'lowerdir=T/file:T/l', 'ENOTDIR', "lower layer 'T/file' is not a directory"],
+    ['a lower that is a file', 'lowerdir=T/file:T/l', 'EINVAL', "lower layer 'T/file' is not a directory"],
+    [
+      'a lower below a file',
+      'lowerdir=T/file/x:T/l',
+      'ENOTDIR',
+      "lower layer 'T/file/x' does not exist: a file is in its path",
+    ],
     ['a missing upper', 'lowerdir=T/l,upperdir=T/no,workdir=T/w', 'ENOENT', "upperdir 'T/no' does not exist"],
     [
       'a work that is a file',
       'lowerdir=T/l,upperdir=T/u,workdir=T/file',
-      'ENOTDIR',
+      'EINVAL',
       "workdir 'T/file' is not a directory",
     ],
     ['no work', 'lowerdir=T/l,upperdir=T/u', 'EINVAL', 'upperdir needs a workdir'],
@@ -288,7 +294,10 @@ describe('checkMount with filesystems of its own', () => {
   it('refuses an upper on a read-only mount, unless the union is read-only too', () => {
     mountAt('t', 'tmpfs');
     execFileSync('mount', ['-o', 'remount,ro', `${top}/t`]);
-    expect(failure('lowerdir=T/l,upperdir=T/t/u,workdir=T/t/w')).toMatchObject({ errnoName: 'EROFS' });
+    expect(failure('lowerdir=T/l,upperdir=T/t/u,workdir=T/t/w')).toMatchObject({
+      errnoName: 'EINVAL',
+      message: expect.stringContaining('is on a read-only mount'),
+    });
     expect(failure('lowerdir=T/l,upperdir=T/t/u,workdir=T/t/w,ro')).toBeNull();
   });
 

@@ -10,7 +10,15 @@ import type { Stat } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import { checkUpper } from './check-upper.ts';
 import { usedByKernel } from './in-use.ts';
-import { checkOverlap, checkSameMount, type LayerRoot, openMerged, openRoots } from './layer-roots.ts';
+import {
+  ancestors,
+  checkOverlap,
+  checkSameMount,
+  type LayerRoot,
+  type LayerRoots,
+  openMerged,
+  openRoots,
+} from './layer-roots.ts';
 import { MountError } from './mount-error.ts';
 import type { MountOptions } from './options.ts';
 import { absolutePath, show, workingDirectory } from './paths.ts';
@@ -58,6 +66,7 @@ export function checkMount(sys: Sys, options: MountOptions, merged: ByteString, 
     if (upper === null || work === null) return;
     checkSameMount(upper, work);
     checkFree(sys, [upper, work], rules);
+    if (p.index === true || p.nfsExport === true) checkFree(sys, withAncestors(sys, roots), rules);
     checkUpper(sys, upper, work, {
       backend: rules.backend,
       userxattr: p.userxattr ?? false,
@@ -68,7 +77,17 @@ export function checkMount(sys: Sys, options: MountOptions, merged: ByteString, 
   }
 }
 
-/** @throws MountError (EBUSY) where another live mount uses the upper or the workdir. */
+/**
+ * Every layer and all that it lies in: with `index` the kernel lets none of them be another mount's upper or
+ * workdir. A lower that changes under an index would leave it pointing at what is gone.
+ */
+function withAncestors(sys: Sys, { lowers, upper, work }: LayerRoots): LayerRoot[] {
+  return [upper, work, ...lowers]
+    .filter((root) => root !== null)
+    .flatMap((root) => [root, ...[...ancestors(sys, root)].map((st) => ({ ...root, st }))]);
+}
+
+/** @throws MountError (EBUSY) where another live mount has one of `roots` as its upper or workdir. */
 function checkFree(sys: Sys, roots: readonly LayerRoot[], rules: CheckRules): void {
   const use = usedByKernel(sys, roots);
   if (use !== null) {

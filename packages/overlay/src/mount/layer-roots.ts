@@ -61,6 +61,10 @@ export function openRoots(sys: Sys, params: OverlayParams): LayerRoots {
 
 function openDirectory(sys: Sys, kind: string, path: ByteString): number {
   const readable = sys.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+  // What is there and no directory is EINVAL; ENOTDIR is a file on the way to it.
+  if (readable === -ENOTDIR && sys.statx(AT_FDCWD, path, 0, new Stat()) === 0) {
+    throw new MountError(-EINVAL, `${kind} ${show(path)} is not a directory`);
+  }
   if (readable < 0) throw unusable(kind, path, readable);
   sys.close(readable);
   const fd = sys.openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
@@ -74,7 +78,7 @@ function unusable(kind: string, path: ByteString, err: number): MountError {
     case -ENOENT:
       return new MountError(err, `${what} does not exist: make the directory or correct its path`);
     case -ENOTDIR:
-      return new MountError(err, `${what} is not a directory`);
+      return new MountError(err, `${what} does not exist: a file is in its path`);
     case -EACCES:
       return new MountError(err, `${what} cannot be read: it needs permission to read and search for this user`);
     case -ENOTCONN:
@@ -92,7 +96,7 @@ function same(a: Stat, b: Stat): boolean {
 }
 
 /** The directories above `root` on its mount, nearest first. A bind mount's root ends the walk. */
-function* ancestors(sys: Sys, root: LayerRoot): Generator<Stat> {
+export function* ancestors(sys: Sys, root: LayerRoot): Generator<Stat> {
   let at = root.st;
   let path = '..';
   for (;;) {

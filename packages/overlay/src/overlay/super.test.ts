@@ -35,7 +35,13 @@ describe('layerByUuid', () => {
   });
 
   test('with uuid=off origins carry none, and the one filesystem is meant', () => {
-    expect(find(none, layer('upper', 1, uuid(1)), [layer('a', 1, uuid(1))], { uuid: 'off' })).toBe('a');
+    const one = [layer('a', 1, uuid(1))];
+    expect(find(none, layer('upper', 1, uuid(1)), one, { uuid: 'off' })).toBe('a');
+    expect(find(uuid(1), layer('upper', 1, uuid(1)), one, { uuid: 'off' })).toBeUndefined();
+  });
+
+  test('uuid=off is null over several filesystems', () => {
+    expect(find(uuid(2), upper, [layer('a', 2, uuid(2))], { uuid: 'off' })).toBe('a');
   });
 });
 

@@ -59,13 +59,20 @@ export class Super {
   readonly scratch: Stat = new Stat();
 
   constructor(config: Config, layers: SuperLayers, hooks: SuperHooks) {
-    this.config = config;
     this.names = new XattrNames(config.userxattr);
     this.lowers = layers.lowers;
     this.upper = layers.upper;
     this.workLayer = layers.work;
     this.hooks = hooks;
     this.numberFilesystems();
+    this.config = this.#withUsableUuid(config);
+  }
+
+  /** Without their uuids, origins on several filesystems could not be told apart (kernel: ovl_get_fsid). */
+  #withUsableUuid(config: Config): Config {
+    if (config.uuid !== 'off' || this.sameFs) return config;
+    this.hooks.log('uuid=off needs all layers on one filesystem: uuid=null is used');
+    return { ...config, uuid: 'null' };
   }
 
   /** All lowers and the upper lie on one filesystem: inode numbers need no bits of ours. */
@@ -83,8 +90,9 @@ export class Super {
    * filesystem (kernel: ovl_lower_uuid_ok).
    */
   layerByUuid(uuid: Buffer): Layer | null {
+    const off = this.config.uuid === 'off';
+    if (off && !uuid.equals(NO_UUID)) return null;
     if (uuid.equals(NO_UUID)) {
-      const off = this.config.uuid === 'off';
       return this.lowers.find((layer) => this.fsNumber(layer) === 0 && (off || layer.uuid.equals(uuid))) ?? null;
     }
     const named = this.lowers.filter((layer) => layer.uuid.equals(uuid));

@@ -20,7 +20,7 @@ export interface UpperLocks {
 }
 
 /**
- * Locks what `options` name; nothing, where they name no upper or it cannot be opened (which
+ * Locks what `options` name; nothing, where they name no upper, or none that can be used (which
  * checkMount says better). Waits for a server that is ending until `cancelled` says no.
  * @throws MountError (EBUSY) where a live mount has them.
  */
@@ -37,7 +37,8 @@ export function takeUpper(sys: Sys, options: MountOptions, cancelled: () => bool
   const keyOf = (fd: number): InodeKey | null => (fd >= 0 && sys.fstat(fd, st) >= 0 ? inodeKey(st) : null);
   const upper = keyOf(upperFd);
   const work = keyOf(workFd);
-  if (upper === null || work === null) {
+  // One directory as both would wait for itself.
+  if (upper === null || work === null || upper === work) {
     release();
     return nothing;
   }
