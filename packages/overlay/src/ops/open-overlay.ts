@@ -24,6 +24,8 @@ export interface OpenOptions {
   log(line: string): void;
   cancelled(): boolean;
   random(length: number): Buffer;
+  /** A door that keeps attributes is told here when they are out of date (see SuperHooks). */
+  attrChanged?(nodeid: number): void;
   /** How many directory descriptors may stay open; by default what the limits allow. */
   descriptors?: number;
   /** How many files may be open; more are -ENFILE. By default what the limits allow. */
@@ -74,6 +76,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
       log: options.log,
       cancelled: options.cancelled,
       random: options.random,
+      attrChanged: options.attrChanged,
       uid: sys.geteuid(),
       gid: sys.getegid(),
     },

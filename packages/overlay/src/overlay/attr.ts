@@ -58,13 +58,16 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   if (inode.escapedWhiteout && valid & ATTR_SIZE) return -EINVAL;
   let err = maySetattr(inode, set);
   if (err < 0) return err;
+  err = sizeBefore(inode, set, file, out);
+  if (err < 0) return err;
+  const resized = out.size !== set.size;
   err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : Number.POSITIVE_INFINITY);
   if (err < 0) return err;
   const real = inode.upper!;
   const layer = real.layer;
   // What children inherit is looked at anew, should only a part of this succeed.
   if (isDir(inode)) inode.mode = 0;
-  if (valid & ATTR_SIZE) {
+  if (valid & ATTR_SIZE && resized) {
     err = truncate(real, file, set.size);
     if (err < 0) return err;
   }
@@ -89,6 +92,12 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
     if (err < 0) return err;
   }
   return getattr(inode, out);
+}
+
+/** truncate(2) to the size that a file has leaves its mtime alone; ftruncate(2) does not. */
+function sizeBefore(inode: Inode, set: SetAttr, file: number, out: Stat): number {
+  out.size = -1;
+  return set.valid & ATTR_SIZE && file < 0 ? inode.real.layer.stat(inode.real, out) : 0;
 }
 
 function truncate(real: Dentry, file: number, size: number): number {

@@ -82,6 +82,8 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
   if (isDir(inode)) {
     inode.hasOrigin = true;
     inode.impure = false;
+    // It is merged from here on, and its link count 1.
+    if (inode.nodeid !== 0 && copy.st.nlink !== 1) sb.hooks.attrChanged?.(inode.nodeid);
     return;
   }
   inode.nlink = 1;

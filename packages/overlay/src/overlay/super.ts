@@ -22,6 +22,8 @@ export interface SuperHooks {
   gid: number;
   /** `length` random bytes, for the uuid of a new upper. */
   random(length: number): Buffer;
+  /** What was said of an inode's attributes no longer holds, by an operation on another one. */
+  attrChanged?(nodeid: number): void;
 }
 
 export interface SuperLayers {

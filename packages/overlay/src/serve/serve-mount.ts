@@ -89,7 +89,11 @@ function serveLocked(server: Server): SessionEnd {
   dropCapability(sys, CAP_SYS_RESOURCE);
   // Whose request is being served: long work asks whether it is still wanted.
   let connection: Connection | null = null;
-  const ops = openOps(server, () => connection?.caller.pid ?? 0);
+  const ops = openOps(
+    server,
+    () => connection?.caller.pid ?? 0,
+    (nodeid) => connection?.notify.attributes(nodeid),
+  );
   try {
     const deviceFd = openFuseDevice(sys);
     try {
@@ -104,7 +108,7 @@ function serveLocked(server: Server): SessionEnd {
   }
 }
 
-function openOps(server: Server, servedPid: () => number): OverlayOps {
+function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: number) => void): OverlayOps {
   const { sys, control, events } = server;
   const { overlay, flags, fuse } = server.config.options;
   const killed = callerKilled(sys, servedPid);
@@ -116,6 +120,7 @@ function openOps(server: Server, servedPid: () => number): OverlayOps {
     log: (line) => events.log(line),
     cancelled: () => isCancelled(control) || killed(),
     random: (length) => randomBytes(length),
+    attrChanged,
   });
   if (ops instanceof OverlayOps) return ops;
   throw new MountError(ops.errno, ops.message);

@@ -1,0 +1,182 @@
+/** Files by their paths: opened in every way, read, written, cut, looked at. */
+import * as c from 'stratafs/internal/sys/constants';
+import { StatFs } from 'stratafs/internal/sys/stat';
+import { look } from '../look.ts';
+import { octal, pathWord } from '../shell-words.ts';
+import { said } from '../turn.ts';
+import { modes } from '../vocabulary.ts';
+import type { Kind, Kinds } from './kind.ts';
+
+const accesses: readonly number[] = [c.O_RDONLY, c.O_WRONLY, c.O_RDWR];
+const sizes: readonly number[] = [0, 1, 10, 500, 4096, 9000];
+
+const flagNames: readonly (readonly [number, string])[] = [
+  [c.O_TMPFILE, 'O_TMPFILE'],
+  [c.O_CREAT, 'O_CREAT'],
+  [c.O_EXCL, 'O_EXCL'],
+  [c.O_TRUNC, 'O_TRUNC'],
+  [c.O_APPEND, 'O_APPEND'],
+  [c.O_DIRECTORY, 'O_DIRECTORY'],
+  [c.O_NOFOLLOW, 'O_NOFOLLOW'],
+  [c.O_DIRECT, 'O_DIRECT'],
+  [c.O_PATH, 'O_PATH'],
+  [c.O_NOATIME, 'O_NOATIME'],
+];
+
+/** As open(2) spells them. */
+export function flagsText(flags: number): string {
+  const words = [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_RDWR'][flags & c.O_ACCMODE]];
+  for (const [bit, name] of flagNames) {
+    if ((flags & bit) === bit) {
+      words.push(name);
+      flags &= ~bit;
+    }
+  }
+  return words.join('|');
+}
+
+const create: Kind = {
+  weight: 4,
+  choose: (by) => ({
+    path: by.free(),
+    flags: by.rnd.pick([c.O_EXCL, c.O_EXCL, 0, c.O_TRUNC]),
+    mode: by.rnd.pick(by.once(2) ? [0o666, 0o644] : modes),
+    len: by.rnd.pick(sizes),
+    value: by.rnd.pick(['C', 'D', 'E']),
+  }),
+  run: (t, op) =>
+    t.opened(op.path, c.O_WRONLY | c.O_CREAT | op.flags, op.mode, (fd) => t.write(fd, op.value, -1, op.len)),
+  learn(known, op) {
+    if (!known.has(op.path)) {
+      known.add(op.path, 'file');
+    }
+  },
+  shell: (op) =>
+    `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} > ${pathWord(op.path)} # ${flagsText(c.O_WRONLY | c.O_CREAT | op.flags)}, mode ${octal(op.mode)}`,
+};
+
+const openFlags: readonly number[] = [
+  0,
+  0,
+  c.O_TRUNC,
+  c.O_APPEND,
+  c.O_CREAT,
+  c.O_CREAT | c.O_EXCL,
+  c.O_DIRECTORY,
+  c.O_NOFOLLOW,
+  c.O_NOFOLLOW | c.O_PATH,
+  c.O_PATH,
+  c.O_DIRECT,
+  c.O_NOATIME,
+  c.O_CREAT | c.O_DIRECTORY,
+  c.O_TRUNC | c.O_NOFOLLOW,
+];
+
+const open: Kind = {
+  weight: 3,
+  choose: (by) => ({
+    path: by.there('any'),
+    flags: by.rnd.pick(accesses) | by.rnd.pick(openFlags),
+    mode: by.rnd.pick(modes),
+  }),
+  run: (t, op) => t.opened(op.path, op.flags, op.mode, (fd) => said(Math.min(0, t.sys.fstat(fd, t.stat)))),
+  learn(known, op) {
+    if ((op.flags & c.O_CREAT) !== 0 && !known.has(op.path)) {
+      known.add(op.path, 'file');
+    }
+  },
+  shell: (op) => {
+    const [path, plain] = [pathWord(op.path), (op.flags & ~c.O_ACCMODE) === 0];
+    const way = ['<', '>>', '<>'][op.flags & c.O_ACCMODE];
+    return plain && op.flags !== c.O_WRONLY
+      ? `: ${way}${path}`
+      : `: "open ${flagsText(op.flags)} ${octal(op.mode)}" ${path}`;
+  },
+};
+
+/** Made without a name, written, then named. */
+const tmpfile: Kind = {
+  weight: 3,
+  choose: (by) => ({
+    path: by.there('dir'),
+    to: by.free(),
+    mode: by.rnd.pick(modes),
+    len: by.rnd.pick(sizes),
+    value: by.rnd.pick(['T', 'U']),
+    flags: by.once(8) ? c.O_EXCL : 0,
+  }),
+  run: (t, op) =>
+    t.opened(op.path, c.O_TMPFILE | c.O_RDWR | op.flags, op.mode, (fd) => {
+      const written = t.write(fd, op.value, -1, op.len);
+      const before = look(t, fd, '');
+      const linked = said(t.sys.linkat(fd, '', t.root, op.to, c.AT_EMPTY_PATH));
+      return `${linked} ${written} ${before} ${look(t, fd, '')}`;
+    }),
+  learn: (known, op) => known.add(op.to, 'file'),
+  shell: (op) =>
+    `: "open O_TMPFILE ${octal(op.mode)}, write ${op.len}, linkat" ${pathWord(op.path)} ${pathWord(op.to)}`,
+};
+
+const read: Kind = {
+  weight: 3,
+  choose: (by) => ({ path: by.there('file', 'file', 'any'), off: by.rnd.pick([0, 0, 100, 20_000]), len: 9000 }),
+  run: (t, op) => t.opened(op.path, c.O_RDONLY, 0, (fd) => t.read(fd, op.off, op.len)),
+  shell: (op) => `dd if=${pathWord(op.path)} iflag=skip_bytes skip=${op.off} bs=${op.len} count=1 status=none | md5sum`,
+};
+
+const write: Kind = {
+  weight: 4,
+  choose: (by) => ({
+    path: by.there('file', 'file', 'file', 'any'),
+    flags: by.rnd.pick([0, 0, c.O_APPEND, c.O_TRUNC]),
+    off: by.rnd.pick([0, 0, 7, 4096, 20_000]),
+    len: by.rnd.pick(sizes),
+    value: by.rnd.pick(['w', 'x', 'y']),
+  }),
+  run: (t, op) => t.opened(op.path, c.O_WRONLY | op.flags, 0, (fd) => t.write(fd, op.value, op.off, op.len)),
+  shell: (op) => {
+    const to = pathWord(op.path);
+    const how = (op.flags & c.O_APPEND) === 0 ? `oflag=seek_bytes seek=${op.off}` : 'oflag=append';
+    const keep = (op.flags & c.O_TRUNC) === 0 ? 'nocreat,notrunc' : 'nocreat';
+    return `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} | dd of=${to} conv=${keep} ${how} bs=64K status=none`;
+  },
+};
+
+const truncate: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('file', 'file', 'file', 'any'), len: by.rnd.pick([0, 1, 1000, 4096, 30_000]) }),
+  run: (t, op) => said(t.sys.truncate(`${t.rootPath}/${op.path}`, op.len)),
+  shell: (op) => `truncate -c -s ${op.len} ${pathWord(op.path)} # truncate(2)`,
+};
+
+const stat: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('any') }),
+  run: (t, op) => look(t, t.root, op.path, 0),
+  shell: (op) => `stat -Lc '%F %a %u %g %s %h %b' ${pathWord(op.path)}`,
+};
+
+const access: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('any'), mode: by.rnd.below(8) }),
+  run: (t, op) => said(t.sys.faccessat(t.root, op.path, op.mode, c.AT_EACCESS)),
+  shell: (op) =>
+    ['r', 'w', 'x']
+      .map((letter, i) => ((op.mode & (4 >> i)) === 0 ? '' : `test -${letter} ${pathWord(op.path)}`))
+      .filter((line) => line !== '')
+      .join(' && ') || `test -e ${pathWord(op.path)}`,
+};
+
+const statfs: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('any') }),
+  run(t, op) {
+    const out = new StatFs();
+    const result = t.sys.statfs(`${t.rootPath}/${op.path}`, out);
+    // The type is each filesystem's own; what is free moves as the other side writes.
+    return result < 0 ? said(result) : `${out.bsize} ${out.frsize} ${out.blocks} ${out.files} ${out.namelen}`;
+  },
+  shell: (op) => `stat -fc '%s %S %b %c %l' ${pathWord(op.path)}`,
+};
+
+export const fileKinds: Kinds = { create, open, tmpfile, read, write, truncate, stat, access, statfs };

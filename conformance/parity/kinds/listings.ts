@@ -1,0 +1,71 @@
+/** Directories, listed in pieces of any size and from any position. */
+import * as c from 'stratafs/internal/sys/constants';
+import type { Dirent } from '../../target.ts';
+import { readRecords } from '../directories.ts';
+import { pathWord } from '../shell-words.ts';
+import { said, type Turn } from '../turn.ts';
+import type { Kind, Kinds } from './kind.ts';
+import { visible } from './names.ts';
+
+const DIRECTORY = c.O_RDONLY | c.O_DIRECTORY;
+
+const list: Kind = {
+  weight: 3,
+  choose: (by) => ({ path: by.there('dir', 'dir', 'dir', 'any'), len: by.rnd.pick([300, 600, 65536]) }),
+  run: (t, op) =>
+    t.opened(op.path, DIRECTORY, 0, (fd) => {
+      const records = readRecords(t.sys, fd, op.len);
+      return typeof records === 'number' ? said(records) : shown(t, fd, records);
+    }),
+  shell: (op) => `ls -A ${pathWord(op.path)}`,
+};
+
+/** Names with types, in the order of the alphabet; positions have to differ. */
+function shown(t: Turn, fd: number, records: readonly Dirent[]): string {
+  const seen = new Set(
+    visible(
+      t.sys,
+      t.kernel,
+      fd,
+      records.map(({ name }) => name),
+    ),
+  );
+  const kept = records.filter(({ name }) => seen.has(name));
+  const positions = new Set(records.map(({ off }) => off)).size === records.length ? '' : ' with positions that repeat';
+  return `[${kept
+    .map(({ name, type }) => `${name}:${type}`)
+    .sort()
+    .join(' ')}]${positions}`;
+}
+
+/** From a position in the middle there follows what followed it before. */
+const seekdir: Kind = {
+  weight: 2,
+  choose: (by) => ({
+    path: by.there('dir', 'dir', 'dir', 'any'),
+    off: by.rnd.below(12),
+    len: by.rnd.pick([300, 65536]),
+  }),
+  run: (t, op) =>
+    t.opened(op.path, DIRECTORY, 0, (fd) => {
+      const { sys } = t;
+      const all = readRecords(sys, fd, op.len);
+      if (typeof all === 'number') {
+        return said(all);
+      }
+      const from = op.off % all.length;
+      const sought = sys.lseek(fd, Number(all[from].off), c.SEEK_SET);
+      const rest = readRecords(sys, fd, op.len);
+      const same =
+        typeof rest !== 'number' && JSON.stringify(names(rest)) === JSON.stringify(names(all.slice(from + 1)));
+      const result = sought < 0 || typeof rest === 'number' ? said(Math.min(sought, Number(rest))) : 'sought';
+      return `${result}${same ? '' : ', and other entries follow'} ${shown(t, fd, all)}`;
+    }),
+  shell: (op) => `: "seekdir to record ${op.off}" ${pathWord(op.path)}`,
+};
+
+function names(records: readonly Dirent[]): string[] {
+  return records.map(({ name }) => name);
+}
+
+export const listingKinds: Kinds = { list, seekdir };

@@ -1,0 +1,202 @@
+/** Names: made, moved, linked, removed. */
+import type { ByteString } from 'stratafs/internal/sys/bytes';
+import * as c from 'stratafs/internal/sys/constants';
+import { Stat } from 'stratafs/internal/sys/stat';
+import type { Sys } from 'stratafs/internal/sys/sys';
+import { listNames } from '../directories.ts';
+import { octal, pathWord, word } from '../shell-words.ts';
+import { said, type Turn } from '../turn.ts';
+import { blockDevices, charDevices, modes, targets } from '../vocabulary.ts';
+import type { Kind, Kinds } from './kind.ts';
+
+const mkdir: Kind = {
+  weight: 5,
+  choose: (by) => ({ path: by.free(), mode: by.rnd.pick(by.once(2) ? [0o777, 0o755] : modes) }),
+  run: (t, op) => said(t.sys.mkdirat(t.root, op.path, op.mode)),
+  learn: (known, op) => known.add(op.path, 'dir'),
+  // -m would be a chmod.
+  shell: (op) => `mkdir ${pathWord(op.path)} # mode ${octal(op.mode)}`,
+};
+
+const rmdir: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('empty', 'empty', 'empty', 'dir') }),
+  run: (t, op) => said(t.sys.unlinkat(t.root, op.path, c.AT_REMOVEDIR)),
+  learn: (known, op) => known.remove(op.path),
+  shell: (op) => `rmdir ${pathWord(op.path)}`,
+};
+
+const unlink: Kind = {
+  weight: 3,
+  choose: (by) => ({ path: by.there('file', 'file', 'link', 'other') }),
+  run: (t, op) => said(t.sys.unlinkat(t.root, op.path, 0)),
+  learn: (known, op) => known.remove(op.path),
+  shell: (op) => `unlink ${pathWord(op.path)}`,
+};
+
+const removeTree: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('empty', 'empty', 'dir', 'file') }),
+  run: (t, op) => (op.path === '.' ? 'EINVAL' : removed(t, t.root, op.path)),
+  learn: (known, op) => known.remove(op.path),
+  shell: (op) => `rm -r ${pathWord(op.path)}`,
+};
+
+/** rm -r: what it could not remove, with errnos; the errno of the top itself first. */
+function removed(t: Turn, dirfd: number, path: ByteString): string {
+  const { sys } = t;
+  const st = new Stat();
+  const found = sys.statx(dirfd, path, c.AT_SYMLINK_NOFOLLOW, st);
+  if (found < 0) {
+    return said(found);
+  }
+  if (st.type !== c.S_IFDIR) {
+    return said(sys.unlinkat(dirfd, path, 0));
+  }
+  const fd = sys.openat(dirfd, path, c.O_RDONLY | c.O_DIRECTORY | c.O_NOFOLLOW, 0);
+  const kept = fd < 0 ? [said(fd)] : removeEntries(t, fd);
+  const result = said(sys.unlinkat(dirfd, path, c.AT_REMOVEDIR));
+  return kept.length === 0 ? result : `${result} (${kept.join(', ')})`;
+}
+
+/** Closes `fd`. */
+function removeEntries(t: Turn, fd: number): string[] {
+  const kept: string[] = [];
+  for (const name of visible(t.sys, t.kernel, fd, listNames(t.sys, fd))) {
+    const result = removed(t, fd, name);
+    if (result !== '0') {
+      kept.push(`${name}: ${result}`);
+    }
+  }
+  t.sys.close(fd);
+  return kept;
+}
+
+/**
+ * docs/differences.md, "Whiteouts never appear in a listing": those that the kernel lists and then
+ * does not find are left out.
+ */
+export function visible(sys: Sys, kernel: boolean, dirfd: number, names: readonly ByteString[]): readonly ByteString[] {
+  const st = new Stat();
+  return kernel ? names.filter((name) => sys.statx(dirfd, name, c.AT_SYMLINK_NOFOLLOW, st) !== -2) : names;
+}
+
+function rename(weight: number, flags: number, flagName: string | null): Kind {
+  return {
+    weight,
+    choose(by) {
+      const to = flags === c.RENAME_EXCHANGE || by.once(3) ? by.there('any') : by.free();
+      return { path: by.there('any', 'any', 'dir', 'file'), to };
+    },
+    run: (t, op) => said(t.sys.renameat2(t.root, op.path, t.root, op.to, flags)),
+    learn(known, op) {
+      if (flags === c.RENAME_EXCHANGE) {
+        known.exchange(op.path, op.to);
+      } else if (op.path !== op.to) {
+        known.move(op.path, op.to);
+      }
+    },
+    shell: (op) =>
+      flagName === null
+        ? `mv -T ${pathWord(op.path)} ${pathWord(op.to)}`
+        : `: "renameat2 ${flagName}" ${pathWord(op.path)} ${pathWord(op.to)}`,
+  };
+}
+
+const link: Kind = {
+  weight: 4,
+  choose: (by) => ({ path: by.there('file', 'file', 'file', 'link', 'other'), to: by.free() }),
+  run: (t, op) => said(t.sys.linkat(t.root, op.path, t.root, op.to, 0)),
+  learn: (known, op) => known.add(op.to, known.type(op.path) ?? 'file'),
+  shell: (op) => `ln -PT ${pathWord(op.path)} ${pathWord(op.to)}`,
+};
+
+const symlink: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.free(), value: by.rnd.pick(targets) }),
+  run: (t, op) => said(t.sys.symlinkat(op.value, t.root, op.path)),
+  learn: (known, op) => known.add(op.path, 'link'),
+  shell: (op) => `ln -sT ${word(op.value)} ${pathWord(op.path)}`,
+};
+
+const readlink: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('link', 'link', 'link', 'any') }),
+  run(t, op) {
+    const target = t.sys.readlinkat(t.root, op.path);
+    return typeof target === 'number' ? said(target) : `to ${target}`;
+  },
+  shell: (op) => `readlink ${pathWord(op.path)}`,
+};
+
+const special: readonly (readonly [number, string, readonly number[]])[] = [
+  [c.S_IFIFO, 'p', [0]],
+  [c.S_IFSOCK, 's', [0]],
+  [c.S_IFCHR, 'c', charDevices],
+  [c.S_IFBLK, 'b', blockDevices],
+  [c.S_IFREG, '', [0]],
+];
+
+const mknod: Kind = {
+  weight: 2,
+  choose(by) {
+    const [type, , devices] = by.rnd.pick(special);
+    return { path: by.free(), mode: type | by.rnd.pick(modes), off: by.rnd.pick(devices) };
+  },
+  run: (t, op) => said(t.sys.mknodat(t.root, op.path, op.mode, op.off)),
+  learn: (known, op) => known.add(op.path, (op.mode & c.S_IFMT) === c.S_IFREG ? 'file' : 'other'),
+  shell(op) {
+    const letter = special.find(([type]) => type === (op.mode & c.S_IFMT))![1];
+    if (letter === '' || letter === 's') {
+      return `: mknod ${pathWord(op.path)} ${octal(op.mode)}`;
+    }
+    const device = letter === 'p' ? '' : ` ${(op.off >> 8) & 0xfff} ${(op.off & 0xff) | ((op.off >> 12) & 0xfff00)}`;
+    return `mknod ${pathWord(op.path)} ${letter}${device} # mode ${octal(op.mode & 0o7777)}`;
+  },
+};
+
+/** Every call that takes a name, with one of `len` bytes. */
+const longNames: Kind = {
+  weight: 2,
+  choose: (by) => ({
+    path: by.there('dir'),
+    off: by.rnd.below(8),
+    len: by.rnd.pick([255, 255, 256]),
+    to: by.there('file'),
+  }),
+  run(t, op) {
+    const { sys, root } = t;
+    const name = `${op.path}/${'l'.repeat(op.len)}`;
+    const other = `${op.path}/${'m'.repeat(op.len)}`;
+    const made = sys.mkdirat(root, name, 0o700);
+    const calls: (() => number)[] = [
+      () => sys.renameat2(root, name, root, other, 0),
+      () => sys.linkat(root, op.to, root, other, 0),
+      () => sys.symlinkat('a', root, other),
+      () => sys.mknodat(root, other, c.S_IFIFO | 0o600, 0),
+      () => sys.faccessat(root, name, c.F_OK, 0),
+      () => sys.statx(root, other, c.AT_SYMLINK_NOFOLLOW, t.stat),
+      () => sys.fchmodat(root, name, 0o711, 0),
+      () => sys.setxattrat(root, name, 'user.long', Buffer.from('x'), 0),
+    ];
+    const called = calls[op.off]();
+    const gone = [name, other].map((path) => [sys.unlinkat(root, path, 0), sys.unlinkat(root, path, c.AT_REMOVEDIR)]);
+    return [made, called, ...gone.flat()].map(said).join(' ');
+  },
+  shell: (op) => `mkdir ${pathWord(op.path)}/$(printf '%0${op.len}d' 0) # call ${op.off} on a name of ${op.len} bytes`,
+};
+
+export const nameKinds: Kinds = {
+  mkdir,
+  rmdir,
+  unlink,
+  'rm -r': removeTree,
+  rename: rename(5, 0, null),
+  'rename-noreplace': rename(2, c.RENAME_NOREPLACE, 'RENAME_NOREPLACE'),
+  'rename-exchange': rename(2, c.RENAME_EXCHANGE, 'RENAME_EXCHANGE'),
+  link,
+  symlink,
+  readlink,
+  mknod,
+  'long-names': longNames,
+};

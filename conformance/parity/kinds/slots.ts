@@ -1,0 +1,297 @@
+/**
+ * Descriptors that stay open over many operations: what they name is meanwhile renamed, replaced,
+ * removed, copied up by somebody else. A slot that is not open is EBADF on both sides.
+ */
+import * as c from 'stratafs/internal/sys/constants';
+import type { Chooser } from '../chooser.ts';
+import type { Slot } from '../known.ts';
+import { look } from '../look.ts';
+import type { Operation } from '../operation.ts';
+import { octal, pathWord, timeWord } from '../shell-words.ts';
+import { digest, said, type Turn } from '../turn.ts';
+import { groups, modes, owners, times } from '../vocabulary.ts';
+import { flagsText } from './files.ts';
+import type { Kind, Kinds } from './kind.ts';
+
+const sizes: readonly number[] = [1, 10, 500, 4096, 9000];
+const offsets: readonly number[] = [0, 0, 1, 4000, 4096, 12_288, 20_000];
+
+const writable = (slot: Slot): boolean => (slot.flags & c.O_ACCMODE) !== c.O_RDONLY && slot.type === 'file';
+const readable = (slot: Slot): boolean =>
+  (slot.flags & c.O_ACCMODE) !== c.O_WRONLY && (slot.flags & c.O_PATH) === 0 && slot.type === 'file';
+const real = (slot: Slot): boolean => (slot.flags & c.O_PATH) === 0;
+
+/** The descriptor of a slot, as a shell script counts them. */
+function fd(slot: number): number {
+  return slot + 3;
+}
+
+const open: Kind = {
+  weight: 5,
+  choose: (by) => ({
+    slot: by.rnd.below(by.known.slots.length),
+    path: by.there('file', 'file', 'file', 'file', 'dir', 'any'),
+    flags:
+      by.rnd.pick([c.O_RDONLY, c.O_RDONLY, c.O_WRONLY, c.O_RDWR, c.O_RDWR]) |
+      by.rnd.pick([0, 0, 0, 0, c.O_APPEND, c.O_PATH, c.O_NOFOLLOW]),
+  }),
+  run(t, op) {
+    t.closeSlot(op.slot);
+    const opened = t.sys.openat(t.root, op.path, op.flags | c.O_NONBLOCK, 0);
+    t.slots[op.slot] = opened;
+    return said(Math.min(0, opened));
+  },
+  learn(known, op) {
+    known.slots[op.slot] = { flags: op.flags, type: known.type(op.path) ?? 'file' };
+  },
+  shell(op) {
+    const way = ['<', '>>', '<>'][op.flags & c.O_ACCMODE];
+    return `exec ${fd(op.slot)}${way}${pathWord(op.path)} # ${flagsText(op.flags)}`;
+  },
+};
+
+const openTmpfile: Kind = {
+  weight: 2,
+  choose: (by) => ({
+    slot: by.rnd.below(by.known.slots.length),
+    path: by.there('dir'),
+    flags: c.O_TMPFILE | c.O_RDWR,
+    mode: by.rnd.pick(modes),
+  }),
+  run(t, op) {
+    t.closeSlot(op.slot);
+    const opened = t.sys.openat(t.root, op.path, op.flags, op.mode);
+    t.slots[op.slot] = opened;
+    return said(Math.min(0, opened));
+  },
+  learn(known, op) {
+    known.slots[op.slot] = { flags: c.O_RDWR, type: 'file' };
+  },
+  shell: (op) => `: "open ${flagsText(op.flags)} ${octal(op.mode)} as ${fd(op.slot)}" ${pathWord(op.path)}`,
+};
+
+const link: Kind = {
+  weight: 2,
+  choose: (by) => ({ slot: by.slot(real), to: by.free() }),
+  run: (t, op) => said(t.sys.linkat(t.slots[op.slot], '', t.root, op.to, c.AT_EMPTY_PATH)),
+  learn: (known, op) => known.add(op.to, 'file'),
+  shell: (op) => `ln -LT /proc/self/fd/${fd(op.slot)} ${pathWord(op.to)}`,
+};
+
+const close: Kind = {
+  weight: 2,
+  choose: (by) => ({ slot: by.slot(() => true) }),
+  run(t, op) {
+    const result = t.slots[op.slot] < 0 ? 'EBADF' : said(t.sys.close(t.slots[op.slot]));
+    t.slots[op.slot] = -1;
+    return result;
+  },
+  learn(known, op) {
+    known.slots[op.slot] = null;
+  },
+  shell: (op) => `exec ${fd(op.slot)}<&-`,
+};
+
+function onSlot(
+  weight: number,
+  fits: (slot: Slot) => boolean,
+  choose: (by: Chooser) => Partial<Operation>,
+  run: (t: Turn, fd: number, op: Operation) => string,
+  shell: (op: Operation, fd: number) => string,
+): Kind {
+  return {
+    weight,
+    choose: (by) => ({ slot: by.slot(fits), ...choose(by) }),
+    run: (t, op) => run(t, t.slots[op.slot], op),
+    shell: (op) => shell(op, fd(op.slot)),
+  };
+}
+
+const range = (by: Chooser): Partial<Operation> => ({ off: by.rnd.pick(offsets), len: by.rnd.pick(sizes) });
+
+const read = onSlot(
+  3,
+  readable,
+  range,
+  (t, at, op) => t.read(at, op.off, op.len),
+  (op, n) =>
+    `dd if=/proc/self/fd/${n} iflag=skip_bytes skip=${op.off} bs=${op.len} count=1 status=none | md5sum # pread`,
+);
+
+const write = onSlot(
+  3,
+  writable,
+  (by) => ({ ...range(by), value: by.rnd.pick(['P', 'Q']) }),
+  (t, at, op) => t.write(at, op.value, op.off, op.len),
+  (op, n) =>
+    `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} | dd oflag=seek_bytes seek=${op.off} conv=notrunc bs=64K status=none >&${n} # pwrite`,
+);
+
+/** Where the descriptor stands: reads and writes move it. */
+const stream = onSlot(
+  2,
+  writable,
+  (by) => ({ len: by.rnd.pick(sizes), value: by.rnd.pick(['R', 'S']) }),
+  (t, at, op) => `${t.write(at, op.value, -1, op.len)} ${said(t.sys.lseek(at, 0, c.SEEK_CUR))}`,
+  (op, n) => `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} >&${n}`,
+);
+
+const truncate = onSlot(
+  2,
+  writable,
+  (by) => ({ len: by.rnd.pick([0, 1, 4096, 5000, 30_000]) }),
+  (t, at, op) => said(t.sys.ftruncate(at, op.len)),
+  (op, n) => `truncate -s ${op.len} /proc/self/fd/${n} # ftruncate`,
+);
+
+const fallocateModes: readonly (readonly [number, string])[] = [
+  [0, ''],
+  [c.FALLOC_FL_KEEP_SIZE, '-n'],
+  [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
+  [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
+  [c.FALLOC_FL_ZERO_RANGE, '-z'],
+  [c.FALLOC_FL_COLLAPSE_RANGE, '-c'],
+  [c.FALLOC_FL_INSERT_RANGE, '-i'],
+];
+
+const fallocate = onSlot(
+  3,
+  writable,
+  (by) => {
+    const flags = by.rnd.pick(fallocateModes)[0];
+    // docs/differences.md, "A refused fallocate": FUSE knows no such modes, and does not ask the server.
+    const root = (flags & (c.FALLOC_FL_COLLAPSE_RANGE | c.FALLOC_FL_INSERT_RANGE)) !== 0 ? { user: 0 } : {};
+    return { flags, off: by.rnd.pick(offsets), len: by.rnd.pick([1, 4096, 8192]), ...root };
+  },
+  (t, at, op) => said(t.sys.fallocate(at, op.flags, op.off, op.len)),
+  (op, n) => {
+    const [, option] = fallocateModes.find(([mode]) => mode === op.flags)!;
+    return `fallocate ${option} -o ${op.off} -l ${op.len} /proc/self/fd/${n}`;
+  },
+);
+
+const copy: Kind = {
+  weight: 3,
+  choose: (by) => ({ ...range(by), slot: by.slot(readable), other: by.slot(writable), mode: by.rnd.pick(offsets) }),
+  run: (t, op) => said(t.sys.copyFileRange(t.slots[op.slot], op.off, t.slots[op.other], op.mode, op.len)),
+  shell: (op) => `: "copy_file_range ${fd(op.slot)} at ${op.off} to ${fd(op.other)} at ${op.mode}, ${op.len} bytes"`,
+};
+
+const seek = onSlot(
+  2,
+  readable,
+  (by) => ({
+    off: by.rnd.pick([0, 0, 100, 4096, 20_000, 50_000]),
+    flags: by.rnd.pick([c.SEEK_DATA, c.SEEK_HOLE, c.SEEK_END]),
+  }),
+  (t, at, op) => {
+    // What a directory's positions mean beyond rewinding is its filesystem's.
+    const dir = t.sys.fstat(at, t.stat) === 0 && t.stat.type === c.S_IFDIR;
+    return said(dir ? t.sys.lseek(at, 0, c.SEEK_SET) : t.sys.lseek(at, op.off, op.flags));
+  },
+  (op, n) => `: "lseek ${n} ${op.off} whence ${op.flags}"`,
+);
+
+const sync = onSlot(
+  2,
+  real,
+  (by) => ({ flags: by.rnd.below(3) }),
+  (t, at, op) => said(op.flags === 2 ? t.sys.syncfs(at) : op.flags === 1 ? t.sys.fdatasync(at) : t.sys.fsync(at)),
+  (op, n) => `sync ${['', '-d', '-f'][op.flags]} /proc/self/fd/${n}`,
+);
+
+const fstat = onSlot(
+  2,
+  () => true,
+  () => ({}),
+  (t, at) => look(t, at, ''),
+  (_op, n) => `stat -Lc '%F %a %u %g %s %h %b' /proc/self/fd/${n}`,
+);
+
+const chmod = onSlot(
+  2,
+  real,
+  (by) => ({ mode: by.rnd.pick(modes) }),
+  (t, at, op) => said(t.sys.fchmod(at, op.mode)),
+  (op, n) => `chmod ${octal(op.mode)} /proc/self/fd/${n}`,
+);
+
+const chown = onSlot(
+  2,
+  real,
+  (by) => ({ off: by.rnd.pick([-1, ...owners]), len: by.rnd.pick([-1, ...groups]) }),
+  (t, at, op) => said(t.sys.fchownat(at, '', op.off, op.len, c.AT_EMPTY_PATH)),
+  (op, n) => `chown ${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} /proc/self/fd/${n}`,
+);
+
+const utimens = onSlot(
+  2,
+  real,
+  (by) => ({ off: by.rnd.below(times.length), len: by.rnd.below(times.length) }),
+  (t, at, op) => said(t.sys.utimensat(at, '', ...times[op.off], ...times[op.len], c.AT_EMPTY_PATH)),
+  (op, n) =>
+    `touch -cmd ${timeWord(...times[op.len])} /proc/self/fd/${n} # futimens, atime ${timeWord(...times[op.off])}`,
+);
+
+/** The four calls on a descriptor, one after another. */
+const xattrs = onSlot(
+  2,
+  (slot) => real(slot) && slot.type !== 'link',
+  (by) => ({
+    name: by.rnd.pick(['user.s', 'user.a', 'trusted.t', 'trusted.overlay.f']),
+    value: `s${by.rnd.below(9)}`,
+    flags: by.rnd.below(3),
+  }),
+  (t, at, op) => {
+    const set = t.sys.fsetxattr(at, op.name, Buffer.from(op.value, 'latin1'), op.flags);
+    const got = t.sys.fgetxattr(at, op.name, t.buf);
+    const value = got < 0 ? said(got) : digest(t.buf.subarray(0, got));
+    const listed = t.sys.flistxattr(at, t.buf);
+    const removed = op.flags === 1 ? said(t.sys.fremovexattr(at, op.name)) : '';
+    return [said(set), value, said(listed), removed].join(' ');
+  },
+  (op, n) => `setfattr -n ${op.name} -v ${op.value} /proc/self/fd/${n} # flags ${op.flags}`,
+);
+
+/** Mapped, read or written, unmapped. */
+const map = onSlot(
+  3,
+  (slot) => readable(slot) && ((slot.flags & c.O_ACCMODE) === c.O_RDWR || slot.flags === 0),
+  (by) => ({ flags: by.rnd.pick([0, 0, 1, 2]), off: by.rnd.pick([0, 10, 4096]), value: by.rnd.pick(['M', 'N']) }),
+  (t, at, op) => {
+    const { sys } = t;
+    const length = 16_384;
+    const shared = op.flags > 0 ? c.MAP_SHARED : c.MAP_PRIVATE;
+    const address = sys.mmap(at, length, op.flags === 2 ? c.PROT_READ | c.PROT_WRITE : c.PROT_READ, shared, 0);
+    if (address < 0) {
+      return said(address);
+    }
+    const read = sys.readMemory(address, t.buf, 0, 2000);
+    const seen = read < 0 ? said(read) : digest(t.buf.subarray(0, read));
+    const written = op.flags === 2 ? sys.writeMemory(address + op.off, t.buf.fill(op.value, 0, 300), 0, 300) : 0;
+    const synced = op.flags === 2 ? sys.msync(address, length, c.MS_SYNC) : 0;
+    return ['mapped', seen, said(written), said(synced), said(sys.munmap(address, length))].join(' ');
+  },
+  (op, n) => `: "mmap ${n}, ${['MAP_PRIVATE', 'MAP_SHARED', 'MAP_SHARED, written'][op.flags]} at ${op.off}"`,
+);
+
+export const slotKinds: Kinds = {
+  'slot-open': open,
+  'slot-tmpfile': openTmpfile,
+  'slot-link': link,
+  'slot-close': close,
+  'slot-read': read,
+  'slot-write': write,
+  'slot-stream': stream,
+  'slot-truncate': truncate,
+  'slot-fallocate': fallocate,
+  'slot-copy': copy,
+  'slot-seek': seek,
+  'slot-sync': sync,
+  'slot-stat': fstat,
+  'slot-chmod': chmod,
+  'slot-chown': chown,
+  'slot-utimens': utimens,
+  'slot-xattrs': xattrs,
+  'slot-map': map,
+};

@@ -1,0 +1,205 @@
+/**
+ * A match: the same operations on both sides, every result compared; whole trees, uppers and
+ * swaps where the sequence says `check` and `swap`. After a mismatch the states differ, and a new
+ * match has to begin.
+ */
+import * as c from 'stratafs/internal/sys/constants';
+import { Stat } from 'stratafs/internal/sys/stat';
+import type { Sys } from 'stratafs/internal/sys/sys';
+import { tick } from '../calls.ts';
+import { differences, type Snapshot, sealed } from '../snapshot.ts';
+import { Caller } from './caller.ts';
+import { kinds } from './kinds/all.ts';
+import { look } from './look.ts';
+import { LowerNumbers } from './lower-numbers.ts';
+import type { Mode } from './modes.ts';
+import type { Operation } from './operation.ts';
+import { Pair } from './pair.ts';
+import { isFailure, Turn } from './turn.ts';
+import { UpperView } from './upper-view.ts';
+import { View, type Yardstick } from './view.ts';
+
+export interface Mismatch {
+  /** What was compared: a result, the trees, the uppers, the lowers with themselves. */
+  readonly what: string;
+  readonly lines: readonly string[];
+}
+
+export interface Outcome {
+  readonly mismatch: Mismatch | null;
+  /** The kernel's. */
+  readonly result: string;
+}
+
+export const CHECK = 'check';
+export const SWAP = 'swap';
+
+export class Match {
+  readonly #sys: Sys;
+  readonly #caller: Caller;
+  readonly pair: Pair;
+  #turns: readonly [Turn, Turn] | null = null;
+  #yard: Yardstick | null = null;
+  #lowersBefore: readonly Snapshot[] = [];
+  /** The kernel's tree, when it was last looked at. */
+  seen: View | null = null;
+
+  constructor(sys: Sys, mode: Mode) {
+    this.#sys = sys;
+    this.#caller = new Caller(sys);
+    this.pair = new Pair(sys, mode);
+  }
+
+  /** Layers by this seed, without what `cut` takes out of them; both mounted and compared. */
+  async begin(seed: number, cut?: (lowers: readonly string[]) => void): Promise<Mismatch | null> {
+    await this.#leave();
+    this.pair.reset(seed);
+    cut?.(this.pair.lowers);
+    this.#lowersBefore = this.pair.lowers.map((lower) => sealed(this.#sys, lower, true));
+    const numbers = new LowerNumbers(this.#sys, this.pair.lowers, this.pair.upperRoot);
+    tick();
+    const now = Date.now();
+    this.#yard = { since: [Math.floor(now / 1000), (now % 1000) * 1e6], numbers };
+    tick();
+    await this.#enter();
+    return this.#compareTrees();
+  }
+
+  async #enter(): Promise<void> {
+    await this.pair.mount();
+    const [kernel, ours] = this.pair.merged;
+    this.#turns = [new Turn(this.#sys, true, kernel), new Turn(this.#sys, false, ours)];
+  }
+
+  async #leave(): Promise<void> {
+    for (const turn of this.#turns ?? []) {
+      turn.end();
+    }
+    this.#turns = null;
+    await this.pair.unmount();
+  }
+
+  async close(): Promise<void> {
+    await this.#leave();
+    await this.pair.close();
+  }
+
+  /** One operation, CHECK and SWAP among them. */
+  async step(op: Operation): Promise<Outcome> {
+    if (op.kind === CHECK) {
+      this.pair.alive();
+      return { mismatch: this.#compareTrees(), result: '0' };
+    }
+    if (op.kind === SWAP) {
+      return { mismatch: await this.#swap(), result: '0' };
+    }
+    return this.#play(op);
+  }
+
+  #play(op: Operation): Outcome {
+    const [kernel, ours] = this.#turns!;
+    if (op.kind === 'slot-link' && this.#adrift(op.slot)) {
+      return { mismatch: null, result: 'EBADF' };
+    }
+    const expected = this.#turn(kernel, op);
+    const got = this.#turn(ours, op);
+    if (expected === got || (op.slot >= 0 && this.#adrift(op.slot)) || (op.other >= 0 && this.#adrift(op.other))) {
+      return { mismatch: null, result: expected };
+    }
+    return { mismatch: { what: 'result', lines: [`kernel: ${expected}`, `ours:   ${got}`] }, result: expected };
+  }
+
+  /**
+   * docs/differences.md, "An unlinked lower file that is still open": from here on the two are
+   * different files, and the slot is closed.
+   */
+  #adrift(slot: number): boolean {
+    const [kernel, ours] = this.#turns!;
+    const [st, own] = [new Stat(), new Stat()];
+    if (this.#sys.fstat(kernel.slots[slot], st) < 0 || this.#sys.fstat(ours.slots[slot], own) < 0) {
+      return false;
+    }
+    if (!(own.nlink === 0 && st.nlink > 0)) {
+      return false;
+    }
+    kernel.closeSlot(slot);
+    ours.closeSlot(slot);
+    return true;
+  }
+
+  #turn(turn: Turn, op: Operation): string {
+    const { sys } = turn;
+    const watched = op.watched === 1;
+    const paths = [op.path, op.to].filter((path) => path !== '');
+    const before = watched ? paths.flatMap((path) => this.#times(turn, path)) : [];
+    sys.umask(op.umask);
+    let result = this.#caller.as(op.user, () => kinds[op.kind].run(turn, op));
+    sys.umask(0);
+    for (const path of paths) {
+      result += ` | ${look(turn, turn.root, path)}`;
+    }
+    if (op.slot >= 0 && op.kind !== 'slot-close') {
+      result += ` | ${look(turn, turn.slots[op.slot], '')}`;
+    }
+    if (watched && !isFailure(result)) {
+      const after = paths.flatMap((path) => this.#times(turn, path));
+      result += ` | ${after.map((now, i) => changes(before[i], now)).join(' ')}`;
+    }
+    return result;
+  }
+
+  /** Of a path, then of the directory that holds it. */
+  #times(turn: Turn, path: string): (Times | null)[] {
+    const slash = path.lastIndexOf('/');
+    return [path, slash < 0 ? '.' : path.slice(0, slash)].map((at) => {
+      const st = turn.stat;
+      return turn.sys.statx(turn.root, at, c.AT_SYMLINK_NOFOLLOW, st) < 0
+        ? null
+        : { mtime: `${st.mtime}.${st.mtimeNsec}`, ino: st.ino };
+    });
+  }
+
+  #compareTrees(): Mismatch | null {
+    const [kernel, ours] = this.#turns!.map((turn) => new View(turn, this.#yard!));
+    this.seen = kernel;
+    kernel.forgive(ours);
+    return mismatchOf('the trees differ', differences(kernel.snapshot, ours.snapshot, "the kernel's", 'ours'));
+  }
+
+  async #swap(): Promise<Mismatch | null> {
+    await this.#leave();
+    const [kernel, ours] = this.pair.stores.map((store) => new UpperView(this.#sys, store, this.#yard!));
+    const uppers = differences(kernel.snapshot, ours.snapshot, "the kernel's", 'ours');
+    const lowers = this.pair.lowers.flatMap((lower, i) =>
+      differences(this.#lowersBefore[i], sealed(this.#sys, lower, true), 'the lower before', 'after'),
+    );
+    this.pair.swap();
+    await this.#enter();
+    return (
+      mismatchOf('the uppers differ', uppers) ??
+      mismatchOf('a lower was changed', lowers) ??
+      this.#renamed(this.#compareTrees(), 'after a swap the trees differ')
+    );
+  }
+
+  #renamed(mismatch: Mismatch | null, what: string): Mismatch | null {
+    return mismatch === null ? null : { ...mismatch, what };
+  }
+}
+
+interface Times {
+  readonly mtime: string;
+  readonly ino: bigint;
+}
+
+/** Letters for what changed: `m` the mtime, `i` the inode number. */
+function changes(before: Times | null, after: Times | null): string {
+  if (before === null || after === null) {
+    return before === after ? 'none' : 'new';
+  }
+  return `${before.mtime === after.mtime ? '' : 'm'}${before.ino === after.ino ? '' : 'i'}` || '-';
+}
+
+function mismatchOf(what: string, lines: readonly string[]): Mismatch | null {
+  return lines.length === 0 ? null : { what, lines: lines.slice(0, 40) };
+}
