@@ -124,8 +124,13 @@ export class LayerMaker {
     }
   }
 
+  /**
+   * Data after a hole, or none. docs/differences.md, "Holes": of a file with a hole further on the
+   * kernel's copy-up has more blocks than ours.
+   */
   #write(path: ByteString, size: number, sparse: boolean): void {
     const sys = this.#sys;
+    sys.unlinkat(CWD, path, 0);
     const fd = sys.openat(CWD, path, c.O_WRONLY | c.O_CREAT | c.O_NONBLOCK | c.O_NOFOLLOW, 0o644);
     if (fd < 0) {
       return;
