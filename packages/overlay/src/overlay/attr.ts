@@ -94,10 +94,10 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   return getattr(inode, out);
 }
 
-/** truncate(2) to the size that a file has leaves its mtime alone; ftruncate(2) does not. */
+/** truncate(2) to the size that an upper file has leaves its mtime alone; ftruncate(2) does not, nor does a copy-up. */
 function sizeBefore(inode: Inode, set: SetAttr, file: number, out: Stat): number {
   out.size = -1;
-  return set.valid & ATTR_SIZE && file < 0 ? inode.real.layer.stat(inode.real, out) : 0;
+  return set.valid & ATTR_SIZE && file < 0 && inode.upper ? inode.upper.layer.stat(inode.upper, out) : 0;
 }
 
 function truncate(real: Dentry, file: number, size: number): number {
