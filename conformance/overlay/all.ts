@@ -5,6 +5,7 @@ import { copyUpCases } from './copy-up.ts';
 import { escapeCases } from './escape.ts';
 import { flagCopyUpCases } from './flags.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
+import { indexCases, indexMountCases } from './index.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { opaqueCases } from './opaque.ts';
 import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from './rename.ts';
@@ -37,6 +38,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
     cases: { ...userxattrCases, ...userxattrNoRedirectCases, ...escapeCases('user', 'trusted') },
   },
   unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
+  index: { options: ['redirect_dir=on', 'index=on'], own: true, cases: { ...indexCases, ...indexMountCases } },
   volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },
   ...uuidGroups,
 };

@@ -26,6 +26,7 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
     redirectFollow: paths.redirects ?? true,
     index: false,
     nfsExport: false,
+    indexAsked: false,
     metacopy: false,
     verity: 'off',
     fsync: 'auto',

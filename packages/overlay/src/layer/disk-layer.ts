@@ -184,6 +184,26 @@ export class DiskLayer implements Layer {
   }
 
   handleIno(id: FileHandleId, out: Stat): number {
+    const fd = this.#openHandle(id);
+    if (fd < 0) return fd;
+    const err = this.#sys.fstat(fd, out);
+    this.#sys.close(fd);
+    if (err < 0) return err;
+    // Unlinked but still open somewhere: as gone as it will be after the last close.
+    return out.nlink === 0 ? -ESTALE : 0;
+  }
+
+  byHandle(id: FileHandleId): Dentry | number {
+    const fd = this.#openHandle(id);
+    if (fd < 0) return fd;
+    const d = new Dentry(this, null, '');
+    d.fd = fd;
+    d.pinned = true;
+    this.#pinned.add(d);
+    return d;
+  }
+
+  #openHandle(id: FileHandleId): number {
     if (this.#handlesRefused) return -EPERM;
     if (this.#handleRoot < 0) {
       const fd = this.#reach.openDirectory(this.root.fd);
@@ -193,12 +213,7 @@ export class DiskLayer implements Layer {
     const fd = this.#sys.openByHandleAt(this.#handleRoot, id.type, id.handle, O_PATH | O_NOFOLLOW);
     // Rights do not come back in the life of a mount, and origins are asked for at every lookup.
     if (fd === -EPERM || fd === -ENOSYS) this.#handlesRefused = true;
-    if (fd < 0) return fd === -ENOSYS ? -EPERM : fd;
-    const err = this.#sys.fstat(fd, out);
-    this.#sys.close(fd);
-    if (err < 0) return err;
-    // Unlinked but still open somewhere: as gone as it will be after the last close.
-    return out.nlink === 0 ? -ESTALE : 0;
+    return fd === -ENOSYS ? -EPERM : fd;
   }
 
   // ---- files ---------------------------------------------------------------------------------

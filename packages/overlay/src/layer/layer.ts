@@ -72,6 +72,8 @@ export interface Layer {
   fileHandle(d: Dentry): FileHandleId | number;
   /** The dentry that a handle of this layer's filesystem names as an inode number; -ESTALE when it is gone, -EPERM when it may not be asked. */
   handleIno(id: FileHandleId, out: Stat): number;
+  /** A pinned dentry for what a handle names, to be released; errors as `handleIno`. */
+  byHandle(id: FileHandleId): Dentry | number;
 
   // ---- files ---------------------------------------------------------------------------------
   /** Opens the data of a regular file (or a directory for fsync). Never follows a last symlink. @returns a file number. */

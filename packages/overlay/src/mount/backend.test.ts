@@ -35,7 +35,7 @@ describe('chooseBackend', () => {
     ['whiteouts=aufs', able, 'auto', "fuse: the kernel's overlay does not have whiteouts=aufs"],
     ['timeout=1', able, 'auto', "fuse: the kernel's overlay does not have timeout"],
     ['timeout=1', able, 'kernel', '32 EINVAL: the kernel backend does not have timeout'],
-    ['index=on', able, 'fuse', "32 EINVAL: index=on is served by the kernel's overlay only (backend=kernel)"],
+    ['index=on,nfs_export=on', able, 'fuse', 'fuse: it was asked for'],
     ['override_creds', able, 'fuse', '32 EINVAL: the fuse backend does not have the option override_creds'],
     [
       'copyup=lazy',

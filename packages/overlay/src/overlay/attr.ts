@@ -31,6 +31,7 @@ export function mapAttr(inode: Inode, st: Stat): void {
   st.attributes = (st.attributes & ~PROTECTION) | inode.protection;
   // The lower keeps its name under the whiteout; the merged object has none.
   if (inode.unlinked && !inode.upper) st.nlink = 0;
+  if (inode.index && !isDir(inode)) st.nlink = inode.nlink;
   inode.nlink = st.nlink;
   if (isDir(inode)) {
     inode.mode = st.mode;

@@ -14,7 +14,9 @@ import { EEXIST, EIO, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyData } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
+import { createDirEntry, hasUpperAlias, indexName, linkUp, needsIndex } from './index-dir.ts';
 import { type Inode, isDir } from './inode.ts';
+import { setNlinkUpper } from './nlink.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
 import { dirModified, originValue, setImpure } from './util.ts';
@@ -27,7 +29,7 @@ import { isAcl } from './xattrs.ts';
  * @returns 0, or -EROFS, -ENOSPC, -EDQUOT, -EIO, -EINTR (cancelled), … with nothing changed.
  */
 export function copyUp(sb: Super, inode: Inode, maxData: number = Number.POSITIVE_INFINITY): number {
-  if (inode.upper) return 0;
+  if (inode.upper) return inode.index === null || isDir(inode) ? 0 : copyUpName(sb, inode);
   if (sb.config.readOnly) return -EROFS;
   if (inode.unlinked || inode.parent === null) return isDir(inode) ? -ESTALE : copyUpUnlinked(sb, inode, maxData);
   const missing: Inode[] = [];
@@ -42,6 +44,13 @@ export function copyUp(sb: Super, inode: Inode, maxData: number = Number.POSITIV
   return 0;
 }
 
+/** The inode lives in the index; a further name of it is about to be changed. */
+function copyUpName(sb: Super, inode: Inode): number {
+  if (inode.parent === null || sb.config.readOnly || hasUpperAlias(sb, inode)) return 0;
+  const err = copyUp(sb, inode.parent);
+  return err < 0 ? err : linkUp(sb, inode);
+}
+
 /** One copy-up. */
 interface Copy {
   readonly inode: Inode;
@@ -51,6 +60,8 @@ interface Copy {
   /** The copy's, looked at before it appears: nothing may fail after. */
   readonly made: Stat;
   readonly maxData: number;
+  /** The name that it gets in the index, where it is to have one. */
+  entry: ByteString | null;
 }
 
 function copyUpOne(sb: Super, inode: Inode, maxData: number): number {
@@ -58,20 +69,36 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number): number {
   const dir = parent.upper!;
   const upper = dir.layer;
   const lower = inode.lowers[0];
-  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData };
+  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData, entry: null };
   const parentSt = new Stat();
   let err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
+  if (needsIndex(sb, copy.st.type, copy.st.nlink)) {
+    const entry = indexName(sb, originValue(sb, lower));
+    if (typeof entry === 'number') return entry;
+    copy.entry = entry;
+    if (!isDir(inode)) return copyUpToIndex(sb, copy, entry);
+  }
   err = upper.stat(dir, parentSt);
   if (err < 0) return err;
   err = setImpure(sb, parent);
   if (err >= 0 && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, parent);
   if (err < 0) return err;
-  err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir) : copyUpByRename(sb, copy, dir);
+  err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, inode.name) : copyUpByRename(sb, copy, dir, inode.name);
   if (err < 0) return err;
   upper.utimens(dir, parentSt.atime, parentSt.atimeNsec, parentSt.mtime, parentSt.mtimeNsec);
   adopt(sb, copy, new Dentry(upper, dir, inode.name));
   return 0;
+}
+
+/** A hard link becomes one upper inode for all its names: it appears in the index, and from there under the name. */
+function copyUpToIndex(sb: Super, copy: Copy, entry: ByteString): number {
+  const dir = sb.indexDir!;
+  let err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, entry) : copyUpByRename(sb, copy, dir, entry);
+  if (err < 0) return err;
+  adopt(sb, copy, new Dentry(dir.layer, dir, entry));
+  err = setNlinkUpper(sb, copy.inode);
+  return err < 0 ? err : linkUp(sb, copy.inode);
 }
 
 /** The copy is in place: the inode changes over to it. */
@@ -79,6 +106,7 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
   const { inode } = copy;
   inode.upper = upper;
   inode.upperIno = copy.made.ino;
+  if (copy.entry !== null) inode.index = { name: copy.entry, lowerNlink: copy.st.nlink };
   if (isDir(inode)) {
     inode.hasOrigin = true;
     inode.impure = false;
@@ -86,9 +114,9 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
     if (inode.nodeid !== 0 && copy.st.nlink !== 1) sb.hooks.attrChanged?.(inode.nodeid);
     return;
   }
-  inode.nlink = 1;
+  inode.nlink = inode.index ? copy.st.nlink : 1;
   inode.lowers = [];
-  inode.hasOrigin = copy.st.nlink === 1;
+  inode.hasOrigin = keepsOrigin(copy);
   if (!inode.hasOrigin) {
     // A hard link is broken here: from now on this name is an object of its own.
     inode.ino = sb.mapIno(0, inode.upperIno);
@@ -100,15 +128,14 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
   }
 }
 
-/** Only an inode with one link keeps its origin: a broken hard link is no longer the lower's object. */
-function keepsOrigin(st: Stat): boolean {
-  return st.type === S_IFDIR || st.nlink === 1;
+/** A hard link that is broken, because there is no index, is no longer the lower's object. */
+function keepsOrigin({ st, entry }: Copy): boolean {
+  return st.type === S_IFDIR || st.nlink === 1 || entry !== null;
 }
 
-function copyUpFile(sb: Super, copy: Copy, dir: Dentry): number {
+function copyUpFile(sb: Super, copy: Copy, dir: Dentry, name: ByteString): number {
   const upper = dir.layer;
   const work = sb.work!;
-  const { name } = copy.inode;
   const temp = sb.tmpfileWorks ? null : sb.tempName();
   const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
   if (file < 0) return file;
@@ -122,7 +149,8 @@ function copyUpFile(sb: Super, copy: Copy, dir: Dentry): number {
 }
 
 /** Data, owner, attributes, mode, times and the flush: all that makes the open `file` the lower's copy. */
-function fillFile(sb: Super, { lower, st, made, maxData }: Copy, file: number): number {
+function fillFile(sb: Super, copy: Copy, file: number): number {
+  const { lower, st, made, maxData } = copy;
   const upper = sb.upper!;
   const size = Math.min(st.size, maxData);
   let err = 0;
@@ -143,7 +171,7 @@ function fillFile(sb: Super, { lower, st, made, maxData }: Copy, file: number): 
     fileattr: (request, arg) => upper.fileattr(file, request, arg),
   });
   if (err < 0) return err;
-  if (keepsOrigin(st)) {
+  if (keepsOrigin(copy)) {
     err = upper.fsetxattr(file, sb.names.origin, originValue(sb, lower), 0);
     if (err < 0) return err;
   }
@@ -160,11 +188,15 @@ function fillFile(sb: Super, { lower, st, made, maxData }: Copy, file: number): 
 }
 
 /** Directories, symlinks and special files: made under a temporary name, then renamed. */
-function copyUpByRename(sb: Super, copy: Copy, dir: Dentry): number {
+function copyUpByRename(sb: Super, copy: Copy, dir: Dentry, name: ByteString): number {
   const temp = build(sb, copy);
   if (typeof temp === 'number') return temp;
   const work = sb.work!;
-  const err = work.layer.rename(work, temp, dir, copy.inode.name, RENAME_NOREPLACE);
+  let err = 0;
+  if (copy.entry !== null && isDir(copy.inode)) {
+    err = createDirEntry(sb, copy.entry, new Dentry(work.layer, work, temp));
+  }
+  if (err >= 0) err = work.layer.rename(work, temp, dir, name, RENAME_NOREPLACE);
   if (err < 0) cleanup(sb, temp);
   return err === -EEXIST ? -EIO : err;
 }
@@ -191,7 +223,8 @@ function build(sb: Super, copy: Copy): ByteString | number {
   return err;
 }
 
-function dress(sb: Super, { inode, lower, st, made }: Copy, d: Dentry): number {
+function dress(sb: Super, copy: Copy, d: Dentry): number {
+  const { inode, lower, st, made } = copy;
   const upper = d.layer;
   let err = upper.chown(d, st.uid, st.gid);
   if (err < 0) return err;
@@ -202,7 +235,7 @@ function dress(sb: Super, { inode, lower, st, made }: Copy, d: Dentry): number {
     err = copyFileattr(sb, lower, st, { setxattr, fileattr: (request, arg) => fileattrOf(d, request, arg) });
     if (err < 0) return err;
   }
-  if (keepsOrigin(st)) {
+  if (keepsOrigin(copy)) {
     err = upper.setxattr(d, sb.names.origin, originValue(sb, lower), 0);
     // user.* attributes exist on files and directories only; the kernel does without the origin there too.
     if (err < 0 && !(err === -EPERM && !isDir(inode))) return err;
@@ -248,7 +281,7 @@ export function copyXattrs(sb: Super, lower: Dentry, set: (name: ByteString, val
 /** The lower was unlinked while in use: the copy gets no name and lives by its descriptor. */
 function copyUpUnlinked(sb: Super, inode: Inode, maxData: number): number {
   const lower = inode.lowers[0];
-  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData };
+  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData, entry: null };
   const err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
   const made = inode.type === S_IFREG ? fillUnnamed(sb, copy) : buildUnnamed(sb, copy);

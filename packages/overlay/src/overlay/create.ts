@@ -27,6 +27,7 @@ import { mapAttr } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice, makeEscapedWhiteout } from './escaped-whiteout.ts';
 import { attach, DirInode, Inode, isDir } from './inode.ts';
+import { setNlinkUpper } from './nlink.ts';
 import { mayCreate } from './protection.ts';
 import type { Super } from './super.ts';
 import { allowsOfflineChanges, dirModified, setImpure, setOpaque } from './util.ts';
@@ -381,6 +382,7 @@ export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   if (err < 0) return err;
   if (isDir(inode)) return -EPERM;
   err = copyUp(sb, inode);
+  if (err >= 0 && inode.index) err = setNlinkUpper(sb, inode);
   if (err < 0) return err;
   const dir = parent.upper!;
   const layer = dir.layer;
@@ -406,6 +408,7 @@ export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   }
   if (err < 0) return err;
   attach(inode, parent, name);
+  if (inode.index) inode.nlink++;
   err = layer.stat(upper, out);
   if (err < 0) return err;
   mapAttr(inode, out);

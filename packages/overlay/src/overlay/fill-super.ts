@@ -8,6 +8,7 @@ import { Dentry, type Layer, type RawDirent } from '../layer/layer.ts';
 
 import { O_RDWR, O_WRONLY } from '../sys/constants.ts';
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
+import { prepareIndex, withoutIndex } from './index-verify.ts';
 import { DirInode } from './inode.ts';
 import type { Config, Refusal } from './params.ts';
 import { readProtattr } from './protattr.ts';
@@ -23,9 +24,13 @@ const WORK_DEPTH = 2;
 
 /** Builds a union of opened layers, or says why it cannot be. Layers are destroyed by the caller on refusal. */
 export function fillSuper(config: Config, layers: SuperLayers, hooks: SuperHooks): Super | Refusal {
-  const sb = new Super(config, layers, hooks);
+  const sb = new Super(withoutIndex(config, layers, hooks), layers, hooks);
   if (layers.work && !config.readOnly) {
     const refusal = prepareWork(sb, layers.work);
+    if (refusal) return refusal;
+  }
+  if (layers.work && layers.upper && sb.config.index) {
+    const refusal = prepareIndex(sb, layers.upper, layers.work);
     if (refusal) return refusal;
   }
   return prepareRoot(sb) ?? sb;

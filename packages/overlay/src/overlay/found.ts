@@ -1,5 +1,6 @@
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
+import type { IndexEntry } from './inode.ts';
 
 /** What the layers hold for one name. */
 export interface Found {
@@ -15,4 +16,18 @@ export interface Found {
   /** The first lower's inode number and link count. */
   lowerIno: bigint;
   lowerNlink: number;
+  /** Filled by `identify`: the lower inode that this is, or was copied up from. */
+  origin: LowerId | null;
+  /** Filled by `identify`: its entry in the index; `upper` is that entry then. */
+  index: IndexEntry | null;
+}
+
+/** A lower inode. */
+export interface LowerId {
+  /** The number of its filesystem (Super.fsNumber). */
+  fs: number;
+  ino: bigint;
+  nlink: number;
+  /** Its handle as `overlay.origin` holds it, empty where there are none. */
+  value: Buffer | null;
 }

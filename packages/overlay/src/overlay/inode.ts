@@ -17,6 +17,13 @@ export interface Alias {
   name: ByteString;
 }
 
+/** The entry of an inode in the index, and what its link count is reckoned from (nlink.ts). */
+export interface IndexEntry {
+  readonly name: ByteString;
+  /** Links that the lower inode has. */
+  readonly lowerNlink: number;
+}
+
 /** One entry of a merged listing; `lower` marks what came from a lower layer. */
 export interface ListedEntry {
   readonly name: ByteString;
@@ -65,6 +72,8 @@ export class Inode {
   hasOrigin = false;
   /** FS_IMMUTABLE_FL and FS_APPEND_FL: what protection.ts refuses by. */
   protection = 0;
+  /** Its entry in the index. A non-directory's upper is reached by that, whatever becomes of its names. */
+  index: IndexEntry | null = null;
   /** Table key: which filesystem and real inode; null when the inode is in no table. */
   key: InodeKey | null = null;
 
@@ -178,13 +187,35 @@ export function attach(inode: Inode, parent: DirInode, name: ByteString): void {
     // It lived by a descriptor alone (O_TMPFILE, or its known names had gone): from here on by this name.
     if (inode.upper?.pinned) {
       inode.upper.layer.release(inode.upper);
-      inode.upper.parent = parent.upper;
-      inode.upper.name = name;
+      follow(inode, parent, name);
     }
   } else {
     inode.aliases ??= [];
     inode.aliases.push({ parent, name });
   }
+}
+
+/** The upper dentry stands under the primary name, unless a descriptor or the index keeps it. */
+export function follow(inode: Inode, parent: DirInode, name: ByteString): void {
+  const { upper } = inode;
+  if (!upper || upper.pinned || (inode.index !== null && !isDir(inode))) return;
+  upper.parent = parent.upper;
+  upper.name = name;
+}
+
+/**
+ * Of the names of an indexed inode, or of one that will be, the one looked up last is the primary one:
+ * it is the one that copy-up puts into the upper, as far as a door that knows inodes only can tell.
+ */
+export function prefer(inode: Inode, parent: DirInode, name: ByteString): void {
+  if (inode.aliases === null || (inode.upper !== null && inode.index === null)) return;
+  if (inode.parent === null || (inode.parent === parent && inode.name === name)) return;
+  const alias = inode.aliases.findLast((a) => a.parent === parent && a.name === name);
+  if (!alias) return;
+  alias.parent = inode.parent;
+  alias.name = inode.name;
+  inode.parent = parent;
+  inode.name = name;
 }
 
 /**
@@ -205,10 +236,7 @@ function dropName(inode: Inode, parent: DirInode, name: ByteString): void {
     if (next) {
       inode.parent = next.parent;
       inode.name = next.name;
-      if (inode.upper && !inode.upper.pinned) {
-        inode.upper.parent = next.parent.upper;
-        inode.upper.name = next.name;
-      }
+      follow(inode, next.parent, next.name);
     } else {
       inode.parent = null;
       inode.name = name;
@@ -242,10 +270,7 @@ export function move(inode: Inode, oldParent: DirInode, oldName: ByteString, par
   if (inode.parent === oldParent && inode.name === oldName) {
     inode.parent = parent;
     inode.name = name;
-    if (inode.upper && !inode.upper.pinned) {
-      inode.upper.parent = parent.upper;
-      inode.upper.name = name;
-    }
+    follow(inode, parent, name);
     return;
   }
   const alias = inode.aliases?.find((a) => a.parent === oldParent && a.name === oldName);

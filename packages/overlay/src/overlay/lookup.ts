@@ -12,7 +12,8 @@ import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, isEscapedWhiteout } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { getInode } from './get-inode.ts';
-import { attach, type DirInode, type Inode, isDir } from './inode.ts';
+import { identify, isOrigin } from './identify.ts';
+import { attach, type DirInode, type Inode, isDir, prefer } from './inode.ts';
 import { readProtattr } from './protattr.ts';
 import type { Super } from './super.ts';
 import { setImpure, setOrigin } from './util.ts';
@@ -195,6 +196,8 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     upperIno: 0n,
     lowerIno: 0n,
     lowerNlink: 0,
+    origin: null,
+    index: null,
   };
   let stack = parent.lowers;
   if (parent.upper) {
@@ -221,6 +224,11 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     if (typeof got === 'number') return got;
     if (got === null) continue;
     if (w.metacopy) return refuseMetacopy(sb, base.layer, name);
+    if (sb.config.nfsExport && found.upper && found.lowers.length === 0 && w.isDir) {
+      if (!found.upperHasOrigin) fixOrigin(sb, parent, found.upper, got);
+      found.upperHasOrigin = true;
+      if (!isOrigin(sb, found.upper, got)) break;
+    }
     if (found.lowers.length === 0) {
       found.lowerIno = st.ino;
       found.lowerNlink = st.nlink;
@@ -253,6 +261,7 @@ function refuseMetacopy(sb: Super, layer: Layer, name: ByteString): number {
 export function lookup(sb: Super, parent: DirInode, name: ByteString, out: Stat): Inode | number {
   const known = parent.children.get(name);
   if (known) {
+    prefer(known, parent, name);
     const err = known.real.layer.stat(known.real, out);
     return err < 0 ? err : known;
   }
@@ -260,19 +269,24 @@ export function lookup(sb: Super, parent: DirInode, name: ByteString, out: Stat)
   const found = lookupLayers(sb, parent, name, out);
   if (found === null) return -ENOENT;
   if (typeof found === 'number') return found;
+  const err = identify(sb, found, out);
+  if (err < 0) return err;
   const inode = getInode(sb, found, out);
   attach(inode, parent, name);
-  inode.nlink = out.nlink;
+  prefer(inode, parent, name);
+  if (inode.index === null) inode.nlink = out.nlink;
   if (isDir(inode)) {
     inode.mode = out.mode;
     inode.gid = out.gid;
-    if (found.upper && found.lowers.length > 0 && !found.upperHasOrigin) fixOrigin(sb, parent, inode);
+    if (found.upper && found.lowers.length > 0 && !found.upperHasOrigin) {
+      fixOrigin(sb, parent, found.upper, found.lowers[0]);
+    }
   }
   return inode;
 }
 
 /** kernel ovl_fix_origin: an upper directory that merges and does not say with what is told so. Best effort. */
-function fixOrigin(sb: Super, parent: DirInode, inode: Inode): void {
+function fixOrigin(sb: Super, parent: DirInode, upper: Dentry, lower: Dentry): void {
   if (sb.config.readOnly) return;
-  if (setOrigin(sb, inode.upper!, inode.lowers[0]) >= 0) setImpure(sb, parent);
+  if (setOrigin(sb, upper, lower) >= 0) setImpure(sb, parent);
 }

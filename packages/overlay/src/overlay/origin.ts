@@ -1,6 +1,7 @@
 /**
- * The bytes of `overlay.origin` (the kernel's struct ovl_fb): which lower inode an upper one was
- * copied up from. A header of 21 bytes, then the file handle as name_to_handle_at(2) gives it:
+ * The bytes of `overlay.origin` and `overlay.upper` (the kernel's struct ovl_fb): which lower inode
+ * an upper one was copied up from, and which upper directory an index entry stands for; in hex also
+ * the names of the index. A header of 21 bytes, then the file handle as name_to_handle_at(2) gives it:
  *
  *   0 version 0 | 1 magic 0xfb | 2 total length | 3 flags | 4 handle type | 5..20 fs uuid | 21.. handle
  *
@@ -12,6 +13,8 @@ const HEADER = 21;
 const MAGIC = 0xfb;
 const FLAG_BIG_ENDIAN = 1;
 const FLAG_ANY_ENDIAN = 2;
+/** The handle is one of the upper (`overlay.upper`). */
+export const FLAG_PATH_UPPER = 4;
 const FLAGS_KNOWN = 7;
 /** Longest handle that fits the one-byte length. */
 const MAX_HANDLE = 255 - HEADER;
@@ -20,6 +23,8 @@ export interface Origin {
   type: number;
   uuid: Buffer;
   handle: Buffer;
+  /** FLAG_PATH_UPPER or nothing. */
+  flags?: number;
 }
 
 /** The attribute's value; empty when the handle does not fit. */
@@ -28,6 +33,7 @@ export function encodeOrigin(origin: Origin): Buffer {
   const out = Buffer.alloc(HEADER + origin.handle.length);
   out[1] = MAGIC;
   out[2] = out.length;
+  out[3] = origin.flags ?? 0;
   out[4] = origin.type;
   origin.uuid.copy(out, 5, 0, 16);
   origin.handle.copy(out, HEADER);

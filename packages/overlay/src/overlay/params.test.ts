@@ -81,8 +81,6 @@ describe('resolveParams', () => {
   });
 
   it.each<[string, OverlayParams]>([
-    ['index=on', { ...upper, index: true }],
-    ['nfs_export=on', { ...upper, nfsExport: true }],
     ['metacopy=on', { ...upper, metacopy: true }],
     ['data-only layers', { ...upper, datadirs: ['/d'] }],
   ])('what the engine has not is refused by name: %s', (name, params) => {

@@ -41,6 +41,8 @@ export interface Config {
   readonly index: boolean;
   /** Every copy-up is indexed, directories too, so that handles of any age decode. */
   readonly nfsExport: boolean;
+  /** The index was asked for: where an upper cannot have it, that is an error. */
+  readonly indexAsked: boolean;
   /** Changing attributes copies up metadata alone; metadata-only files that are found are -EPERM without it. */
   readonly metacopy: boolean;
   /** Digests of metadata-only files are checked where they are there (`on`) or must be there (`require`). */
@@ -149,8 +151,6 @@ export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Re
   const refusal = verifyParams(p, ctx.userRedirect);
   if (refusal) return refusal;
   const absent: [boolean, string][] = [
-    [p.index === true, 'index=on'],
-    [p.nfsExport === true, 'nfs_export=on'],
     [p.metacopy === true, 'metacopy=on'],
     [p.verity !== undefined && p.verity !== 'off', `verity=${p.verity}`],
     [p.datadirs.length > 0, 'data-only layers'],
@@ -165,6 +165,7 @@ export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Re
     redirectFollow: implied.redirect !== 'nofollow',
     index: implied.index,
     nfsExport: implied.nfsExport,
+    indexAsked: p.index === true || p.nfsExport === true,
     metacopy: implied.metacopy,
     verity: p.verity ?? 'off',
     fsync: p.fsync ?? 'auto',

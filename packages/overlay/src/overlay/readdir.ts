@@ -10,7 +10,7 @@ import { DT_CHR, DT_DIR, DT_REG, DT_UNKNOWN, S_IFMT } from '../sys/constants.ts'
 import { ENOENT } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, isEscapedWhiteout, mayHoldEscapedWhiteouts } from './escaped-whiteout.ts';
-import { originOf } from './get-inode.ts';
+import { identify, lowerIdentity } from './identify.ts';
 import type { DirInode, DirListing, ListedEntry } from './inode.ts';
 import { lookupLayers } from './lookup.ts';
 import type { Super } from './super.ts';
@@ -151,8 +151,7 @@ function lookIno(sb: Super, dir: DirInode, entry: ListedEntry): bigint {
   const st = new Stat();
   const found = lookupLayers(sb, dir, entry.name, st);
   if (found === null || typeof found === 'number') return entry.ino;
-  if (found.lowers.length > 0) return sb.mapIno(sb.fsNumber(found.lowers[0].layer), found.lowerIno);
-  if (!found.upper || found.isDir || !found.upperHasOrigin) return entry.ino;
-  const origin = originOf(sb, found.upper);
-  return origin ? sb.mapIno(origin.fs, origin.ino) : entry.ino;
+  if (identify(sb, found, st) < 0) return entry.ino;
+  const lower = lowerIdentity(sb, found);
+  return lower ? sb.mapIno(lower.fs, lower.ino) : entry.ino;
 }

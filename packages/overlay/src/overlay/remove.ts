@@ -7,8 +7,10 @@ import type { ByteString } from '../sys/bytes.ts';
 import { EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
-import { type DirInode, detach, type Inode, isDir, releaseReal } from './inode.ts';
+import { dropEntry, needsIndex } from './index-dir.ts';
+import { type DirInode, detach, type Inode, isDir, prefer, releaseReal } from './inode.ts';
 import { lookup } from './lookup.ts';
+import { setNlinkUpper } from './nlink.ts';
 import { mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import type { Super } from './super.ts';
@@ -34,6 +36,7 @@ export function unlink(sb: Super, parent: DirInode, name: ByteString): number {
   if (err < 0) return err;
   if (isDir(inode)) return -EISDIR;
   err = copyUp(sb, parent);
+  if (err >= 0) err = losesName(sb, inode, parent, name);
   if (err < 0) return err;
   const dir = parent.upper!;
   if (inode.upper) {
@@ -61,6 +64,7 @@ export function rmdir(sb: Super, parent: DirInode, name: ByteString): number {
   if (typeof empty === 'number') return empty;
   if (!empty) return -ENOTEMPTY;
   err = copyUp(sb, parent);
+  if (err >= 0) err = losesName(sb, inode, parent, name);
   if (err < 0) return err;
   const dir = parent.upper!;
   if (inode.upper) {
@@ -90,12 +94,26 @@ function victim(sb: Super, parent: DirInode, name: ByteString): Inode | number {
 }
 
 /**
+ * kernel ovl_nlink_start: before a name of `inode` goes. What is or will be in the index is copied up
+ * first, as the count of the names that stay has its place on the copy.
+ */
+export function losesName(sb: Super, inode: Inode, parent: DirInode, name: ByteString): number {
+  if (!inode.index && (inode.upper || !needsIndex(sb, inode.type, inode.nlink))) return 0;
+  prefer(inode, parent, name);
+  const err = copyUp(sb, inode);
+  if (err < 0) return err;
+  return inode.index && !isDir(inode) ? setNlinkUpper(sb, inode) : 0;
+}
+
+/**
  * An upper inode that somebody still uses must outlive this name: by another name that is known,
  * or by a descriptor. @returns 0 or a negative errno.
  */
 export function keepAlive(inode: Inode, parent: DirInode, name: ByteString): number {
   const upper = inode.upper;
   if (!upper || upper.pinned || !inUse(inode)) return 0;
+  // Its entry in the index keeps it as long as it has names at all.
+  if (inode.index && !isDir(inode)) return inode.nlink > 1 ? 0 : upper.layer.pin(upper);
   if (inode.parent !== parent || inode.name !== name || inode.aliases?.length) return 0;
   return upper.layer.pin(upper);
 }
@@ -115,6 +133,7 @@ export function gone(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   detach(inode, parent, name);
   dirModified(parent);
   inode.nlink--;
+  if (inode.index && (isDir(inode) || inode.nlink === 0)) dropEntry(sb, inode);
   if (inode.parent !== null) return;
   inode.unlinked = true;
   // One that is in use and has further names, not known yet, must be found again under them.

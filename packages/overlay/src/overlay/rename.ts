@@ -16,11 +16,11 @@ import { Stat } from '../sys/stat.ts';
 import { copyUp, copyXattrs } from './copy-up.ts';
 import { buildEscapedWhiteout, type Creator } from './create.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
-import { attach, type DirInode, detach, type Inode, isDir, move } from './inode.ts';
+import { attach, type DirInode, detach, follow, type Inode, isDir, move, prefer } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { mayCreate, mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
-import { gone, keepAlive, letGo, lowerPositive } from './remove.ts';
+import { gone, keepAlive, letGo, losesName, lowerPositive } from './remove.ts';
 import type { Super } from './super.ts';
 import { dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup, isWhiteout } from './whiteout.ts';
@@ -57,14 +57,18 @@ export function rename(
 
   // Two names of one file: POSIX has rename do nothing.
   if (target === source) return 0;
+  prefer(source, oldParent, oldName);
   let err = copyUp(sb, source);
   if (err < 0) return err;
   err = copyUp(sb, newParent);
   if (err < 0) return err;
-  if (exchange) {
-    err = copyUp(sb, target!);
-    if (err < 0) return err;
+  if (target && exchange) {
+    prefer(target, newParent, newName);
+    err = copyUp(sb, target);
+  } else if (target) {
+    err = losesName(sb, target, newParent, newName);
   }
+  if (err < 0) return err;
   const same = oldParent === newParent;
   err = mark(sb, source, newParent, same);
   if (err < 0) return err;
@@ -175,10 +179,7 @@ function swap(
   detach(target, newParent, newName);
   move(source, oldParent, oldName, newParent, newName);
   attach(target, oldParent, oldName);
-  if (target.upper && target.parent === oldParent && target.name === oldName) {
-    target.upper.parent = oldParent.upper;
-    target.upper.name = oldName;
-  }
+  if (target.parent === oldParent && target.name === oldName) follow(target, oldParent, oldName);
   dirModified(oldParent);
   dirModified(newParent);
   return 0;

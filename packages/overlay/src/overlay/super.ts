@@ -35,15 +35,18 @@ export interface SuperLayers {
 }
 
 export class Super {
-  readonly config: Config;
+  /** Changed while mounting only, where a feature is not to be had. */
+  config: Config;
   readonly names: XattrNames;
   readonly lowers: readonly Layer[];
   readonly upper: Layer | null;
   readonly hooks: SuperHooks;
   readonly inodes: InodeTable = new InodeTable();
   readonly listings: Listings = new Listings();
-  /** workdir/work: where every new object is built before it appears. */
+  /** Where every new object is built before it appears: workdir/work, or the index where there is one. */
   work: Dentry | null = null;
+  /** workdir/index; null with `index=off`. */
+  indexDir: Dentry | null = null;
   readonly workLayer: Layer | null;
   root!: DirInode;
   /** The whiteout that others are hard-linked from, as a name in `work`; null until the first. */
@@ -89,12 +92,12 @@ export class Super {
   /**
    * A lower of the filesystem that an origin names by `uuid`; null where none has it, or more than one:
    * the handle would be taken for an inode of the wrong one. No uuid can only mean the upper's own
-   * filesystem (kernel: ovl_lower_uuid_ok).
+   * filesystem, unless the lowers may not be changed between mounts (kernel: ovl_lower_uuid_ok).
    */
   layerByUuid(uuid: Buffer): Layer | null {
     const off = this.config.uuid === 'off';
     if (off && !uuid.equals(NO_UUID)) return null;
-    if (uuid.equals(NO_UUID)) {
+    if (uuid.equals(NO_UUID) && (off || !this.config.index)) {
       return this.lowers.find((layer) => this.fsNumber(layer) === 0 && (off || layer.uuid.equals(uuid))) ?? null;
     }
     const named = this.lowers.filter((layer) => layer.uuid.equals(uuid));

@@ -2,7 +2,7 @@
 import type { Dentry } from '../layer/layer.ts';
 import { EOPNOTSUPP, EXDEV } from '../sys/errno.ts';
 import type { DirInode } from './inode.ts';
-import { encodeOrigin } from './origin.ts';
+import { encodeOrigin, FLAG_PATH_UPPER } from './origin.ts';
 import type { Super } from './super.ts';
 
 const YES = Buffer.from('y');
@@ -12,11 +12,12 @@ export function setOrigin(sb: Super, upper: Dentry, lower: Dentry): number {
   return upper.layer.setxattr(upper, sb.names.origin, originValue(sb, lower), 0);
 }
 
-export function originValue(sb: Super, lower: Dentry): Buffer {
-  const id = lower.layer.fileHandle(lower);
+/** The handle of a real object as `overlay.origin` (of a lower) or `overlay.upper` hold it; empty where it has none. */
+export function originValue(sb: Super, real: Dentry, isUpper = false): Buffer {
+  const id = real.layer.fileHandle(real);
   if (typeof id === 'number') return Buffer.alloc(0);
-  const uuid = sb.config.uuid === 'off' ? Buffer.alloc(16) : lower.layer.uuid;
-  return encodeOrigin({ type: id.type, uuid, handle: id.handle });
+  const uuid = sb.config.uuid === 'off' ? Buffer.alloc(16) : real.layer.uuid;
+  return encodeOrigin({ type: id.type, uuid, handle: id.handle, flags: isUpper ? FLAG_PATH_UPPER : 0 });
 }
 
 export function isImpure(sb: Super, dir: DirInode): boolean {
@@ -44,7 +45,7 @@ export function setOpaque(sb: Super, dir: Dentry, error: number = -EXDEV): numbe
  * mounts and no new directory may be made opaque without need (kernel: ovl_allow_offline_changes).
  */
 export function allowsOfflineChanges(sb: Super): boolean {
-  return !sb.config.redirectOn && sb.config.xino !== 'on';
+  return !sb.config.index && !sb.config.redirectOn && sb.config.xino !== 'on';
 }
 
 /** A change below `dir`: its listing is out of date. */

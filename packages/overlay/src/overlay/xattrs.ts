@@ -20,6 +20,8 @@ export class XattrNames {
   readonly redirect: ByteString;
   readonly origin: ByteString;
   readonly impure: ByteString;
+  readonly nlink: ByteString;
+  readonly upper: ByteString;
   readonly metacopy: ByteString;
   readonly protattr: ByteString;
   readonly uuid: ByteString;
@@ -34,6 +36,8 @@ export class XattrNames {
     this.redirect = `${p}redirect`;
     this.origin = `${p}origin`;
     this.impure = `${p}impure`;
+    this.nlink = `${p}nlink`;
+    this.upper = `${p}upper`;
     this.metacopy = `${p}metacopy`;
     this.protattr = `${p}protattr`;
     this.uuid = `${p}uuid`;

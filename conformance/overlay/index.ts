@@ -1,0 +1,350 @@
+/** index=on: hard links of a lower stay one file, and what the index in the work directory holds. */
+import type { ByteString } from 'stratafs/internal/sys/bytes';
+import * as c from 'stratafs/internal/sys/constants';
+import * as e from 'stratafs/internal/sys/errno';
+import { appendFile, exists, fstat, list, lstat, names, open, readAll, readFile, writeFile } from '../calls.ts';
+import { bytesAre, equal, fails, ok, truly } from '../expect.ts';
+import { isWhiteout, type OverlayCases, type Union } from '../overlay-case.ts';
+import type { Door } from '../target.ts';
+import { dir, fifo, file, hardlink, symlink, type Tree } from '../tree.ts';
+
+const three: Tree = { a: file('lower'), b: hardlink('a'), d: dir({}), c: hardlink('a') };
+
+/** The entries of the index, but for what is being built there. */
+function entries(t: Union): ByteString[] {
+  return names(t.work(), 'index').filter((name) => !name.startsWith('#'));
+}
+
+function hex(value: ByteString | null): ByteString {
+  return Buffer.from(value ?? '', 'latin1').toString('hex');
+}
+
+function sameFile(m: Door, paths: readonly ByteString[], nlink: number): void {
+  const { ino } = lstat(m, paths[0]);
+  for (const path of paths) {
+    equal([path, lstat(m, path).ino, lstat(m, path).nlink], [path, ino, nlink]);
+  }
+}
+
+/** The case's directory in the upper, on disk: hard links that a crash left without their names are made so. */
+function forget(t: Union, name: ByteString): void {
+  ok(t.upper().unlink(name));
+  ok(t.upper().mknod(name, c.S_IFCHR, 0));
+}
+
+export const indexCases: OverlayCases = {
+  'what is written to one name of a lower hard link is read by all, and after a remount': {
+    lowers: [three],
+    async run(m, t) {
+      const before = lstat(m, 'a').ino;
+      appendFile(m, 'a', ' changed');
+      const shared = (): void => {
+        sameFile(m, ['a', 'b', 'c'], 3);
+        equal(lstat(m, 'b').ino, before);
+        bytesAre(readFile(m, 'b'), 'lower changed');
+        bytesAre(readFile(m, 'c'), 'lower changed');
+      };
+      shared();
+      m = await t.remount();
+      shared();
+      appendFile(m, 'c', ' again');
+      bytesAre(readFile(m, 'a'), 'lower changed again');
+    },
+  },
+  'the entry is a link of the upper file, named by its origin': {
+    lowers: [three],
+    run(m, t) {
+      equal(entries(t), []);
+      ok(m.chmod('a', 0o600));
+      equal(entries(t), [hex(t.marked('a', 'origin'))]);
+      equal(lstat(t.work(), `index/${entries(t)[0]}`).ino, lstat(t.upper(), 'a').ino);
+      equal(lstat(t.upper(), 'a').nlink, 2);
+      equal(t.marked('a', 'nlink'), 'U+1');
+      truly(!t.inUpper('b'), 'the other names are not in the upper');
+    },
+  },
+  'a file with one link in the lower has no entry': {
+    lowers: [{ f: file('one'), d: dir({}) }],
+    run(m, t) {
+      appendFile(m, 'f', '!');
+      ok(m.chmod('d', 0o700));
+      equal(entries(t), []);
+      equal(t.marked('f', 'nlink'), null);
+    },
+  },
+  'a name that goes takes one from the link count, and the last one the entry': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.unlink('a'));
+      truly(isWhiteout(t.upper(), 'a'), 'a whiteout in its place');
+      equal(entries(t).length, 1);
+      sameFile(m, ['b', 'c'], 2);
+      m = await t.remount();
+      sameFile(m, ['b', 'c'], 2);
+      ok(m.unlink('b'));
+      sameFile(m, ['c'], 1);
+      bytesAre(readFile(m, 'c'), 'lower');
+      const fd = open(m, 'c', c.O_RDWR);
+      ok(m.unlink('c'));
+      equal(entries(t), []);
+      equal(fstat(m, fd).nlink, 0);
+      ok(m.pwrite(fd, 'still', 0));
+      bytesAre(readAll(m, fd), 'still');
+      ok(m.close(fd));
+      m = await t.remount();
+      equal(names(m, '.'), ['d']);
+    },
+  },
+  'further links count with those of the lower': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.link('a', 'new'));
+      sameFile(m, ['a', 'new'], 4);
+      equal(t.marked('new', 'nlink'), 'U+1');
+      ok(m.link('new', 'd/newer'));
+      sameFile(m, ['a', 'd/newer', 'b', 'c'], 5);
+      m = await t.remount();
+      sameFile(m, ['a', 'new', 'd/newer', 'b', 'c'], 5);
+      ok(m.unlink('new'));
+      sameFile(m, ['a', 'd/newer', 'b', 'c'], 4);
+    },
+  },
+  'a name can be renamed, and replaces another file': {
+    lowers: [{ ...three, other: file('other') }],
+    async run(m, t) {
+      ok(m.rename('b', 'd/moved'));
+      sameFile(m, ['d/moved', 'a', 'c'], 3);
+      ok(m.rename('c', 'other'));
+      sameFile(m, ['other', 'd/moved', 'a'], 3);
+      bytesAre(readFile(m, 'other'), 'lower');
+      fails(e.ENOENT, m.lstat('b'));
+      fails(e.ENOENT, m.lstat('c'));
+      m = await t.remount();
+      sameFile(m, ['a', 'd/moved', 'other'], 3);
+      equal(names(m, '.'), ['a', 'd', 'other']);
+    },
+  },
+  'a rename over a name takes one from the link count': {
+    lowers: [{ ...three, other: file('other') }],
+    async run(m, t) {
+      ok(m.rename('other', 'b'));
+      bytesAre(readFile(m, 'b'), 'other');
+      equal(lstat(m, 'b').nlink, 1);
+      sameFile(m, ['a', 'c'], 2);
+      m = await t.remount();
+      sameFile(m, ['a', 'c'], 2);
+      equal(lstat(m, 'b').nlink, 1);
+    },
+  },
+  'a rename of one name onto another does nothing': {
+    lowers: [three],
+    run(m) {
+      ok(m.rename('a', 'b'));
+      sameFile(m, ['a', 'b', 'c'], 3);
+    },
+  },
+  'a name exchanges with another file': {
+    lowers: [{ ...three, other: file('other') }],
+    async run(m, t) {
+      ok(m.rename('a', 'other', c.RENAME_EXCHANGE));
+      bytesAre(readFile(m, 'a'), 'other');
+      sameFile(m, ['other', 'b', 'c'], 3);
+      m = await t.remount();
+      bytesAre(readFile(m, 'a'), 'other');
+      sameFile(m, ['other', 'b', 'c'], 3);
+    },
+  },
+  'an open descriptor of one name reads what is written by another': {
+    lowers: [three],
+    run(m) {
+      const fd = open(m, 'a', c.O_RDONLY);
+      bytesAre(readAll(m, fd), 'lower');
+      writeFile(m, 'b', 'through b');
+      bytesAre(readAll(m, fd), 'through b');
+      equal(fstat(m, fd).ino, lstat(m, 'b').ino);
+      ok(m.close(fd));
+    },
+  },
+  'symlinks and FIFOs with several names stay one, too': {
+    lowers: [{ l: symlink('x'), l2: hardlink('l'), p: fifo(), p2: hardlink('p') }],
+    async run(m, t) {
+      ok(m.lutimens('l', [1, 1], [2, 2]));
+      ok(m.chmod('p', 0o600));
+      equal(lstat(m, 'l2').mtime, 2);
+      equal(lstat(m, 'p2').mode & 0o777, 0o600);
+      m = await t.remount();
+      sameFile(m, ['l', 'l2'], 2);
+      sameFile(m, ['p', 'p2'], 2);
+      equal(lstat(m, 'l2').mtime, 2);
+    },
+  },
+  'each lower has inodes of its own': {
+    lowers: [
+      { a: file('top'), b: hardlink('a') },
+      { c: file('low'), e: hardlink('c'), a: file('hidden') },
+    ],
+    async run(m, t) {
+      writeFile(m, 'b', 'TOP');
+      writeFile(m, 'c', 'LOW');
+      equal(entries(t).length, 2);
+      m = await t.remount();
+      bytesAre(readFile(m, 'a'), 'TOP');
+      bytesAre(readFile(m, 'e'), 'LOW');
+    },
+  },
+  'd_ino and st_ino agree for every name': {
+    lowers: [three],
+    async run(m, t) {
+      const agree = (): void => {
+        for (const entry of list(m, '.')) {
+          if (entry.name !== '..') equal([entry.name, entry.ino], [entry.name, lstat(m, entry.name).ino]);
+        }
+      };
+      ok(m.chmod('b', 0o600));
+      agree();
+      m = await t.remount();
+      agree();
+    },
+  },
+  'a name in a directory that only the lower has': {
+    lowers: [{ a: file('lower'), d: dir({ e: dir({ x: file('x') }) }), b: hardlink('a') }],
+    run(m, t) {
+      ok(m.link('a', 'd/e/new'));
+      equal(names(m, 'd/e'), ['new', 'x']);
+      sameFile(m, ['a', 'b', 'd/e/new'], 3);
+      equal(t.marked('d/e', 'impure'), 'y');
+    },
+  },
+};
+
+export const indexMountCases: OverlayCases = {
+  'the index and the upper say whose they are': {
+    lowers: [three],
+    run(m, t) {
+      ok(m.mkdir('new'));
+      truly(t.work().lgetxattr('index', t.mark('upper')) instanceof Buffer, 'overlay.upper on index/');
+      truly(t.upper().lgetxattr('../..', t.mark('origin')) instanceof Buffer, "overlay.origin on the upper's root");
+      equal(lstat(t.work(), 'index').mode & 0o7777, 0);
+      equal(names(t.work(), 'work'), []);
+    },
+  },
+  'what unfinished work left in the index is removed': {
+    lowers: [three],
+    async run(_m, t) {
+      await t.unmount();
+      writeFile(t.work(), 'index/#1', 'data');
+      ok(t.work().mkdir('index/#2'));
+      ok(t.work().mkdir('index/#2/in'));
+      await t.remount();
+      equal(names(t.work(), 'index'), []);
+    },
+  },
+  'an entry whose last name has gone is removed': {
+    lowers: [{ a: file('lower'), b: hardlink('a') }],
+    async run(m, t) {
+      ok(m.chmod('a', 0o600));
+      const [entry] = entries(t);
+      await t.unmount();
+      forget(t, 'a');
+      ok(t.upper().mknod('b', c.S_IFCHR, 0));
+      ok(t.work().lsetxattr(`index/${entry}`, t.mark('nlink'), 'U-1'));
+      await t.remount();
+      equal(entries(t), []);
+    },
+  },
+  'an entry that has lost its name, but not its last one, is found by the others': {
+    lowers: [{ a: file('lower'), b: hardlink('a') }],
+    async run(m, t) {
+      writeFile(m, 'a', 'copied');
+      const [entry] = entries(t);
+      await t.unmount();
+      ok(t.upper().unlink('a'));
+      ok(t.work().lsetxattr(`index/${entry}`, t.mark('nlink'), 'L+0'));
+      m = await t.remount();
+      bytesAre(readFile(m, 'b'), 'copied');
+      bytesAre(readFile(m, 'a'), 'copied');
+      sameFile(m, ['a', 'b'], 2);
+    },
+  },
+  'an entry that holds another origin than its name is removed': {
+    lowers: [{ a: file('lower'), b: hardlink('a'), f: file('f'), g: hardlink('f') }],
+    async run(m, t) {
+      ok(m.chmod('a', 0o600));
+      const [entry] = entries(t);
+      ok(m.chmod('f', 0o600));
+      const other = entries(t).filter((name) => name !== entry)[0];
+      await t.unmount();
+      ok(t.work().rename(`index/${entry}`, `index/${other}`));
+      await t.remount();
+      equal(entries(t), []);
+    },
+  },
+  'a whiteout in the index is left alone': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.chmod('a', 0o600));
+      const [entry] = entries(t);
+      await t.unmount();
+      const gone = `${entry.slice(0, -2)}ff`;
+      ok(t.work().mknod(`index/${gone}`, c.S_IFCHR, 0));
+      await t.remount();
+      equal(entries(t), [entry, gone].sort());
+    },
+  },
+  'what is no entry of an index refuses the mount with EINVAL': {
+    lowers: [three],
+    async run(_m, t) {
+      await t.unmount();
+      writeFile(t.work(), 'index/somebodys', '');
+      equal(await t.refused(), -e.EINVAL);
+    },
+  },
+  'an entry without an origin refuses the mount with ENODATA': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.chmod('a', 0o600));
+      const [entry] = entries(t);
+      await t.unmount();
+      ok(t.work().lremovexattr(`index/${entry}`, t.mark('origin')));
+      equal(await t.refused(), -e.ENODATA);
+    },
+  },
+  'an index of another upper refuses the mount with ESTALE': {
+    lowers: [three],
+    async run(_m, t) {
+      const value = ok<Buffer>(t.work().lgetxattr('index', t.mark('upper')) as Buffer);
+      await t.unmount();
+      value[value.length - 1] ^= 1;
+      ok(t.work().lsetxattr('index', t.mark('upper'), value));
+      equal(await t.refused(), -e.ESTALE);
+    },
+  },
+  'an upper of another lower refuses the mount with ESTALE': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.mkdir('new'));
+      const value = ok<Buffer>(t.upper().lgetxattr('../..', t.mark('origin')) as Buffer);
+      await t.unmount();
+      value[value.length - 1] ^= 1;
+      ok(t.upper().lsetxattr('../..', t.mark('origin'), value));
+      equal(await t.refused(), -e.ESTALE);
+    },
+  },
+  'an upper that broke a hard link keeps its copies apart': {
+    lowers: [{ a: file('lower'), b: hardlink('a') }],
+    async run(m, t) {
+      writeFile(m, 'a', 'copied');
+      const [entry] = entries(t);
+      await t.unmount();
+      ok(t.work().unlink(`index/${entry}`));
+      ok(t.upper().lremovexattr('a', t.mark('nlink')));
+      m = await t.remount();
+      bytesAre(readFile(m, 'a'), 'copied');
+      bytesAre(readFile(m, 'b'), 'lower');
+      equal(lstat(m, 'a').nlink, 1);
+      equal(lstat(m, 'b').nlink, 2);
+      truly(lstat(m, 'a').ino !== lstat(m, 'b').ino, 'two files');
+      truly(exists(m, 'a'), 'still there');
+    },
+  },
+};

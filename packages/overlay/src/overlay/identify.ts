@@ -1,0 +1,77 @@
+/**
+ * What an object that lookup found is (kernel: ovl_check_origin, ovl_verify_origin and
+ * ovl_hash_bylower): the lower inode that it is or was copied up from, its index entry, and whether
+ * it has that lower inode's number and place in the inode table.
+ */
+import type { Dentry } from '../layer/layer.ts';
+import { ENODATA, EPERM, ESTALE } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
+import type { Found, LowerId } from './found.ts';
+import { lookupIndex } from './index-dir.ts';
+import { decodeOrigin, encodeOrigin, inoInHandle } from './origin.ts';
+import type { Super } from './super.ts';
+import { originValue } from './util.ts';
+
+const NO_UUID = Buffer.alloc(16);
+
+/**
+ * Fills `found.origin` and `found.index`; `out` has the attributes of the real object, and gets those
+ * of the index entry where that is the upper. @returns 0, or -EIO for an index that contradicts the layers.
+ */
+export function identify(sb: Super, found: Found, out: Stat): number {
+  if (found.lowers.length > 0) {
+    const fs = sb.fsNumber(found.lowers[0].layer);
+    found.origin = { fs, ino: found.lowerIno, nlink: found.lowerNlink, value: null };
+  } else if (found.upperHasOrigin && !found.isDir) {
+    found.origin = originOf(sb, found.upper!);
+  }
+  return sb.indexDir ? lookupIndex(sb, found, out) : 0;
+}
+
+/** Where an upper non-directory was copied up from; null when it does not say or it is gone. */
+function originOf(sb: Super, upper: Dentry): LowerId | null {
+  const value = upper.layer.getxattr(upper, sb.names.origin);
+  if (typeof value === 'number') return null;
+  const origin = decodeOrigin(value);
+  if (origin === null || typeof origin === 'number') return null;
+  const layer = sb.layerByUuid(origin.uuid);
+  if (!layer) return null;
+  const fs = sb.fsNumber(layer);
+  const st = new Stat();
+  const err = layer.handleIno({ type: origin.type, handle: origin.handle }, st);
+  const uuid = sb.config.uuid === 'off' ? NO_UUID : layer.uuid;
+  if (err >= 0) return { fs, ino: st.ino, nlink: st.nlink, value: encodeOrigin({ ...origin, uuid, flags: 0 }) };
+  const ino = err === -EPERM ? inoInHandle(origin.type, origin.handle) : null;
+  return ino === null ? null : { fs, ino, nlink: 1, value: null };
+}
+
+/**
+ * The lower inode whose number `found` shows and by which it is known in the inode table; null for
+ * what is an inode of its own, like the copy of a hard link that was broken by copy-up.
+ */
+export function lowerIdentity(sb: Super, found: Found): LowerId | null {
+  const { origin, upper } = found;
+  if (!origin || found.index) return origin;
+  // Which upper a lower's number belongs to, only the index could tell.
+  if (upper && sb.config.nfsExport) return null;
+  if (found.isDir || origin.nlink === 1) return origin;
+  return !upper && (sb.config.readOnly || sb.indexDir !== null) ? origin : null;
+}
+
+/**
+ * kernel ovl_verify_fh: whether the mark on `d` is the handle of `real`.
+ * @returns 0; -ENODATA when there is no mark, -ESTALE when it is another's.
+ */
+export function verifyHandle(d: Dentry, mark: string, handle: Buffer): number {
+  const value = d.layer.getxattr(d, mark);
+  if (typeof value === 'number') return value;
+  const decoded = decodeOrigin(value);
+  if (decoded === null) return -ENODATA;
+  if (typeof decoded === 'number') return decoded;
+  return value.equals(handle) ? 0 : -ESTALE;
+}
+
+/** With nfs_export an upper directory merges with the lower that it was copied up from, and no other. */
+export function isOrigin(sb: Super, upper: Dentry, lower: Dentry): boolean {
+  return verifyHandle(upper, sb.names.origin, originValue(sb, lower)) === 0;
+}
