@@ -12,6 +12,7 @@ import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from 
 import { uuidGroups } from './uuid.ts';
 import { walkCases } from './walk.ts';
 import { whiteoutCases } from './whiteouts.ts';
+import { xwhiteoutCases } from './xwhiteouts.ts';
 
 /** Names are for people and for directories. */
 const groups: Readonly<Record<string, OverlayGroup>> = {
@@ -26,6 +27,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
       ...overlayRenameCases,
       ...identityCases,
       ...escapeCases('trusted', 'user'),
+      ...xwhiteoutCases('trusted'),
     },
   },
   'redirect off': { options: ['redirect_dir=off'], cases: noRedirectCases },
@@ -35,7 +37,12 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
   'read-only': { options: ['redirect_dir=follow'], writable: false, cases: readOnlyCases },
   userxattr: {
     options: ['userxattr'],
-    cases: { ...userxattrCases, ...userxattrNoRedirectCases, ...escapeCases('user', 'trusted') },
+    cases: {
+      ...userxattrCases,
+      ...userxattrNoRedirectCases,
+      ...escapeCases('user', 'trusted'),
+      ...xwhiteoutCases('user'),
+    },
   },
   unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
   index: { options: ['redirect_dir=on', 'index=on'], own: true, cases: { ...indexCases, ...indexMountCases } },

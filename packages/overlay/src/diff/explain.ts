@@ -8,7 +8,7 @@ import type { Found } from '../overlay/found.ts';
 import { DirInode } from '../overlay/inode.ts';
 import { lookupLayers } from '../overlay/lookup.ts';
 import type { Super } from '../overlay/super.ts';
-import { isWhiteout } from '../overlay/whiteout.ts';
+import { isAnyWhiteout } from '../overlay/xwhiteout.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR, S_IFREG } from '../sys/constants.ts';
 import { ENOENT } from '../sys/errno.ts';
@@ -184,7 +184,7 @@ function judge(
     }
     const st = new Stat();
     const missing = layer.lookup(above!, name, st) < 0;
-    const whiteout = !missing && isWhiteout(st);
+    const whiteout = !missing && isAnyWhiteout(sb, above!, name, st);
     const path = join(above, name);
     const shown = missing || whiteout ? null : statOf(sb, new Dentry(layer, above!, name));
     Object.assign(answer, { path, opaque: false, redirect: null, st: shown });

@@ -31,8 +31,9 @@ import { setNlinkUpper } from './nlink.ts';
 import { mayCreate } from './protection.ts';
 import type { Super } from './super.ts';
 import { allowsOfflineChanges, dirModified, setImpure, setOpaque } from './util.ts';
-import { cleanup, isWhiteout } from './whiteout.ts';
+import { cleanup } from './whiteout.ts';
 import { POSIX_ACL_ACCESS, POSIX_ACL_DEFAULT } from './xattrs.ts';
+import { isAnyWhiteout } from './xwhiteout.ts';
 
 /** Who makes it: the fsuid and fsgid that a new object gets, and the umask where no default ACL stands in. */
 export interface Creator {
@@ -108,7 +109,7 @@ function make(sb: Super, who: Creator, parent: DirInode, name: ByteString, recip
   err = !escaped && owned(sb, heir, parent) ? makeAt(sb, dir, name, heir, heir.mode) : -EEXIST;
   if (err >= 0 && opaqueNew) opaque = setOpaque(sb, new Dentry(dir.layer, dir, name)) === 0;
   if (err === -EEXIST) {
-    const over = standing(parent, name);
+    const over = standing(sb, parent, name);
     if (over < 0) return over;
     opaque = isDir && (over === 1 || opaqueNew);
     err = makeInWork(sb, dir, name, heir, over === 1, opaque);
@@ -131,13 +132,13 @@ function ready(sb: Super, parent: DirInode, name: ByteString): number {
 }
 
 /** What stands under the name in the upper: 0 nothing, 1 a whiteout, else -EEXIST. */
-function standing(parent: DirInode, name: ByteString): number {
+function standing(sb: Super, parent: DirInode, name: ByteString): number {
   const st = new Stat();
   const dir = parent.upper!;
   const err = dir.layer.lookup(dir, name, st);
   if (err === -ENOENT) return 0;
   if (err < 0) return err;
-  return isWhiteout(st) ? 1 : -EEXIST;
+  return isAnyWhiteout(sb, dir, name, st) ? 1 : -EEXIST;
 }
 
 /** inode_init_owner, umask and default ACL, as the directory that it will appear in has them. */
@@ -309,7 +310,7 @@ export function create(
   const dir = parent.upper!;
   let file = owned(sb, heir, parent) ? dir.layer.create(dir, name, O_RDWR, heir.mode & 0o7777) : -EEXIST;
   if (file === -EEXIST) {
-    const over = standing(parent, name);
+    const over = standing(sb, parent, name);
     if (over < 0) return over;
     file = createInWork(sb, dir, name, heir, over === 1);
   }
@@ -397,7 +398,7 @@ export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   const upper = inode.upper!;
   err = layer.link(upper, dir, name);
   if (err === -EEXIST) {
-    const over = standing(parent, name);
+    const over = standing(sb, parent, name);
     if (over < 0) return over;
     const temp = sb.tempName();
     err = layer.link(upper, sb.work!, temp);

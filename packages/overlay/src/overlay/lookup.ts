@@ -84,6 +84,10 @@ function lookupSingle(
     w.hasOriginXattr = false;
     if ((st.mode & S_IFMT) === S_IFREG) {
       const names = overlayXattrs(sb, d);
+      if (names.includes(sb.names.whiteout) && st.size === 0) {
+        w.opaque = true;
+        return null;
+      }
       w.metacopy = names.includes(sb.names.metacopy);
       w.hasOriginXattr = names.includes(sb.names.origin);
       if (names.includes(sb.names.escapedWhiteout) && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);

@@ -16,6 +16,7 @@ import { lookupLayers } from './lookup.ts';
 import type { Super } from './super.ts';
 import { isImpure } from './util.ts';
 import { AUFS_PREFIX, isWhiteout } from './whiteout.ts';
+import { isXwhiteout, mayHoldXwhiteouts } from './xwhiteout.ts';
 
 /** The type of a directory entry for a mode. */
 function direntType(mode: number): number {
@@ -30,21 +31,23 @@ function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<
   const st = new Stat();
   const aufs = sb.config.aufsWhiteouts && dir.layer !== sb.upper;
   const escaped = mayHoldEscapedWhiteouts(sb, dir);
+  const files = mayHoldXwhiteouts(sb, dir);
   for (const entry of raw) {
     if (aufs && entry.name.startsWith(AUFS_PREFIX)) {
       whiteouts.add(entry.name.slice(AUFS_PREFIX.length));
       continue;
     }
-    if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || (escaped && entry.type === DT_REG)) {
+    if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || ((escaped || files) && entry.type === DT_REG)) {
       const found = dir.layer.lookup(dir, entry.name, st);
       if (found === -ENOENT) continue;
       // Were it passed over, a whiteout that could not be looked at would show what it hides.
       if (found < 0) return found;
-      if (isWhiteout(st)) {
+      const d = new Dentry(dir.layer, dir, entry.name);
+      if (isWhiteout(st) || (files && isXwhiteout(sb, d, st))) {
         whiteouts.add(entry.name);
         continue;
       }
-      if (escaped && isEscapedWhiteout(sb, new Dentry(dir.layer, dir, entry.name), st)) asWhiteoutDevice(st);
+      if (escaped && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
       entry.type = direntType(st.mode);
     }
     entries.push(entry);

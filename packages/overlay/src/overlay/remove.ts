@@ -15,7 +15,8 @@ import { mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import type { Super } from './super.ts';
 import { dirModified } from './util.ts';
-import { AUFS_PREFIX, isWhiteout, removeDirAtomically, whiteoutNew, whiteoutOver } from './whiteout.ts';
+import { AUFS_PREFIX, removeDirAtomically, whiteoutNew, whiteoutOver } from './whiteout.ts';
+import { isAnyWhiteout } from './xwhiteout.ts';
 
 /** Whether a lower layer shows `name` below this directory (kernel: ovl_lower_positive). */
 export function lowerPositive(sb: Super, parent: DirInode, name: ByteString): boolean {
@@ -23,7 +24,7 @@ export function lowerPositive(sb: Super, parent: DirInode, name: ByteString): bo
   for (const dir of parent.lowers) {
     const err = dir.layer.lookup(dir, name, st);
     // What cannot be looked at is taken to be there: without a whiteout it would come back.
-    if (err !== -ENOENT && err !== -ENAMETOOLONG) return err < 0 || !isWhiteout(st);
+    if (err !== -ENOENT && err !== -ENAMETOOLONG) return err < 0 || !isAnyWhiteout(sb, dir, name, st);
     if (sb.config.aufsWhiteouts && dir.layer.lookup(dir, AUFS_PREFIX + name, st) >= 0) return false;
   }
   return false;

@@ -23,7 +23,8 @@ import { mergedIsEmpty } from './readdir.ts';
 import { gone, keepAlive, letGo, losesName, lowerPositive } from './remove.ts';
 import type { Super } from './super.ts';
 import { dirModified, setImpure, setOpaque } from './util.ts';
-import { cleanup, isWhiteout } from './whiteout.ts';
+import { cleanup } from './whiteout.ts';
+import { isAnyWhiteout } from './xwhiteout.ts';
 
 /** Longest redirect in bytes; the kernel's redirect_max. */
 const REDIRECT_MAX = 256;
@@ -199,7 +200,7 @@ function replace(
   const newDir = newParent.upper!;
   const layer = oldDir.layer;
   const leavesWhiteout = whiteout || lowerPositive(sb, oldParent, oldName);
-  const standing = target === null ? standsWhiteout(newParent, newName) : false;
+  const standing = target === null ? standsWhiteout(sb, newParent, newName) : false;
   if (typeof standing === 'number') return standing;
   const whiteoutThere = standing;
   let flags = 0;
@@ -238,12 +239,12 @@ function replace(
   return 0;
 }
 
-function standsWhiteout(parent: DirInode, name: ByteString): boolean | number {
+function standsWhiteout(sb: Super, parent: DirInode, name: ByteString): boolean | number {
   const st = new Stat();
   const dir = parent.upper!;
   const err = dir.layer.lookup(dir, name, st);
   if (err === -ENOENT) return false;
-  return err < 0 ? err : isWhiteout(st);
+  return err < 0 ? err : isAnyWhiteout(sb, dir, name, st);
 }
 
 /**

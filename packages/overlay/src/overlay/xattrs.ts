@@ -25,6 +25,7 @@ export class XattrNames {
   readonly metacopy: ByteString;
   readonly protattr: ByteString;
   readonly uuid: ByteString;
+  readonly whiteout: ByteString;
   /** What an overlay on top of this one calls `whiteout` and `opaque`. */
   readonly escapedWhiteout: ByteString;
   readonly escapedOpaque: ByteString;
@@ -41,6 +42,7 @@ export class XattrNames {
     this.metacopy = `${p}metacopy`;
     this.protattr = `${p}protattr`;
     this.uuid = `${p}uuid`;
+    this.whiteout = `${p}whiteout`;
     this.escapedWhiteout = `${p}${ESCAPE}whiteout`;
     this.escapedOpaque = `${p}${ESCAPE}opaque`;
   }
