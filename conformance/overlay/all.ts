@@ -7,6 +7,7 @@ import { flagCopyUpCases } from './flags.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
 import { indexCases, indexMountCases } from './index.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
+import { nfsExportCases } from './nfs-export.ts';
 import { opaqueCases } from './opaque.ts';
 import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from './rename.ts';
 import { uuidGroups } from './uuid.ts';
@@ -45,7 +46,9 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
     },
   },
   unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
-  index: { options: ['redirect_dir=on', 'index=on'], own: true, cases: { ...indexCases, ...indexMountCases } },
+  index: { options: ['redirect_dir=on', 'index=on'], cases: indexCases },
+  'index directory': { options: ['redirect_dir=on', 'index=on'], own: true, cases: indexMountCases },
+  nfs_export: { options: ['redirect_dir=on', 'nfs_export=on'], own: true, cases: nfsExportCases },
   volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },
   ...uuidGroups,
 };

@@ -32,6 +32,7 @@ function forget(t: Union, name: ByteString): void {
   ok(t.upper().mknod(name, c.S_IFCHR, 0));
 }
 
+/** They share a mount, which the kernel and ours then change over. */
 export const indexCases: OverlayCases = {
   'what is written to one name of a lower hard link is read by all, and after a remount': {
     lowers: [three],
@@ -49,50 +50,6 @@ export const indexCases: OverlayCases = {
       shared();
       appendFile(m, 'c', ' again');
       bytesAre(readFile(m, 'a'), 'lower changed again');
-    },
-  },
-  'the entry is a link of the upper file, named by its origin': {
-    lowers: [three],
-    run(m, t) {
-      equal(entries(t), []);
-      ok(m.chmod('a', 0o600));
-      equal(entries(t), [hex(t.marked('a', 'origin'))]);
-      equal(lstat(t.work(), `index/${entries(t)[0]}`).ino, lstat(t.upper(), 'a').ino);
-      equal(lstat(t.upper(), 'a').nlink, 2);
-      equal(t.marked('a', 'nlink'), 'U+1');
-      truly(!t.inUpper('b'), 'the other names are not in the upper');
-    },
-  },
-  'a file with one link in the lower has no entry': {
-    lowers: [{ f: file('one'), d: dir({}) }],
-    run(m, t) {
-      appendFile(m, 'f', '!');
-      ok(m.chmod('d', 0o700));
-      equal(entries(t), []);
-      equal(t.marked('f', 'nlink'), null);
-    },
-  },
-  'a name that goes takes one from the link count, and the last one the entry': {
-    lowers: [three],
-    async run(m, t) {
-      ok(m.unlink('a'));
-      truly(isWhiteout(t.upper(), 'a'), 'a whiteout in its place');
-      equal(entries(t).length, 1);
-      sameFile(m, ['b', 'c'], 2);
-      m = await t.remount();
-      sameFile(m, ['b', 'c'], 2);
-      ok(m.unlink('b'));
-      sameFile(m, ['c'], 1);
-      bytesAre(readFile(m, 'c'), 'lower');
-      const fd = open(m, 'c', c.O_RDWR);
-      ok(m.unlink('c'));
-      equal(entries(t), []);
-      equal(fstat(m, fd).nlink, 0);
-      ok(m.pwrite(fd, 'still', 0));
-      bytesAre(readAll(m, fd), 'still');
-      ok(m.close(fd));
-      m = await t.remount();
-      equal(names(m, '.'), ['d']);
     },
   },
   'further links count with those of the lower': {
@@ -178,20 +135,6 @@ export const indexCases: OverlayCases = {
       equal(lstat(m, 'l2').mtime, 2);
     },
   },
-  'each lower has inodes of its own': {
-    lowers: [
-      { a: file('top'), b: hardlink('a') },
-      { c: file('low'), e: hardlink('c'), a: file('hidden') },
-    ],
-    async run(m, t) {
-      writeFile(m, 'b', 'TOP');
-      writeFile(m, 'c', 'LOW');
-      equal(entries(t).length, 2);
-      m = await t.remount();
-      bytesAre(readFile(m, 'a'), 'TOP');
-      bytesAre(readFile(m, 'e'), 'LOW');
-    },
-  },
   'd_ino and st_ino agree for every name': {
     lowers: [three],
     async run(m, t) {
@@ -217,7 +160,66 @@ export const indexCases: OverlayCases = {
   },
 };
 
+/** They look at the index as a whole. */
 export const indexMountCases: OverlayCases = {
+  'the entry is a link of the upper file, named by its origin': {
+    lowers: [three],
+    run(m, t) {
+      equal(entries(t), []);
+      ok(m.chmod('a', 0o600));
+      equal(entries(t), [hex(t.marked('a', 'origin'))]);
+      equal(lstat(t.work(), `index/${entries(t)[0]}`).ino, lstat(t.upper(), 'a').ino);
+      equal(lstat(t.upper(), 'a').nlink, 2);
+      equal(t.marked('a', 'nlink'), 'U+1');
+      truly(!t.inUpper('b'), 'the other names are not in the upper');
+    },
+  },
+  'a file with one link in the lower has no entry': {
+    lowers: [{ f: file('one'), d: dir({}) }],
+    run(m, t) {
+      appendFile(m, 'f', '!');
+      ok(m.chmod('d', 0o700));
+      equal(entries(t), []);
+      equal(t.marked('f', 'nlink'), null);
+    },
+  },
+  'a name that goes takes one from the link count, and the last one the entry': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.unlink('a'));
+      truly(isWhiteout(t.upper(), 'a'), 'a whiteout in its place');
+      equal(entries(t).length, 1);
+      sameFile(m, ['b', 'c'], 2);
+      m = await t.remount();
+      sameFile(m, ['b', 'c'], 2);
+      ok(m.unlink('b'));
+      sameFile(m, ['c'], 1);
+      bytesAre(readFile(m, 'c'), 'lower');
+      const fd = open(m, 'c', c.O_RDWR);
+      ok(m.unlink('c'));
+      equal(entries(t), []);
+      equal(fstat(m, fd).nlink, 0);
+      ok(m.pwrite(fd, 'still', 0));
+      bytesAre(readAll(m, fd), 'still');
+      ok(m.close(fd));
+      m = await t.remount();
+      equal(names(m, '.'), ['d']);
+    },
+  },
+  'each lower has inodes of its own': {
+    lowers: [
+      { a: file('top'), b: hardlink('a') },
+      { c: file('low'), e: hardlink('c'), a: file('hidden') },
+    ],
+    async run(m, t) {
+      writeFile(m, 'b', 'TOP');
+      writeFile(m, 'c', 'LOW');
+      equal(entries(t).length, 2);
+      m = await t.remount();
+      bytesAre(readFile(m, 'a'), 'TOP');
+      bytesAre(readFile(m, 'e'), 'LOW');
+    },
+  },
   'the index and the upper say whose they are': {
     lowers: [three],
     run(m, t) {
