@@ -4,7 +4,10 @@ import type { Case, Cases } from '../target.ts';
 import { aclCases } from './acl.ts';
 import { attributeCases } from './attributes.ts';
 import { dataCases } from './data.ts';
+import { executingCases } from './executing.ts';
 import { flagCases } from './flags.ts';
+import { handleCases } from './handles.ts';
+import { limitCases } from './limits.ts';
 import { lockCases } from './locks.ts';
 import { mappingCases } from './mappings.ts';
 import { nameCases } from './names.ts';
@@ -17,6 +20,7 @@ import { readdirCases } from './readdir.ts';
 import { renameCases } from './rename.ts';
 import { specialCases } from './special.ts';
 import { tmpfileCases } from './tmpfile.ts';
+import { unnamedCases } from './unnamed.ts';
 import { watchCases } from './watches.ts';
 import { xattrCases } from './xattr.ts';
 
@@ -25,6 +29,9 @@ const topics: readonly Cases[] = [
   attributeCases,
   dataCases,
   flagCases,
+  executingCases,
+  handleCases,
+  limitCases,
   lockCases,
   mappingCases,
   nameCases,
@@ -37,6 +44,7 @@ const topics: readonly Cases[] = [
   renameCases,
   specialCases,
   tmpfileCases,
+  unnamedCases,
   watchCases,
   xattrCases,
 ];

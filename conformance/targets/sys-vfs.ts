@@ -17,6 +17,7 @@ import type { FileHandle, Vfs, WatchEvent } from '../target.ts';
 import { bytes } from '../tree.ts';
 
 const BLOCK = 4096;
+const DEATH_MS = 10_000;
 /** Other processes run the built code, which is found from here. */
 const project = fileURLToPath(new URL('..', import.meta.url));
 const prelude = `
@@ -40,6 +41,16 @@ function parseEvents(buf: Buffer, length: number): WatchEvent[] {
     at += 16 + len;
   }
   return events;
+}
+
+/** Until its memory has gone, its program is in use and the mount busy. Node reaps it later. */
+function awaitDeath(pid: number): void {
+  const until = Date.now() + DEATH_MS;
+  while (!/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))) {
+    if (Date.now() > until) {
+      throw new Error(`process ${pid} does not die`);
+    }
+  }
 }
 
 export class SysVfs implements Vfs {
@@ -180,8 +191,7 @@ export class SysVfs implements Vfs {
       return fn();
     } finally {
       this.#sys.kill(pid, 9);
-      // Until its memory has gone, its program is in use and the mount busy. Node reaps it later.
-      while (!/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))) {}
+      awaitDeath(pid);
     }
   }
 
