@@ -1,34 +1,11 @@
 /** POSIX ACLs: what they grant, how they are inherited, and how they and the mode bits follow each other. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
+import { ACCESS, acl, DEFAULT, GROUP, GROUP_OBJ, MASK, OTHER, USER, USER_OBJ } from '../acl-bytes.ts';
 import { lstat, open, readFile, writeFile } from '../calls.ts';
 import { bytesAre, equal, fails, modeIs, ok } from '../expect.ts';
 import type { Cases, Who } from '../target.ts';
 import { dir, file } from '../tree.ts';
-
-const USER_OBJ = 1;
-const USER = 2;
-const GROUP_OBJ = 4;
-const GROUP = 8;
-const MASK = 16;
-const OTHER = 32;
-
-type AclEntry = readonly [tag: number, perm: number, id?: number];
-
-/** The xattr's bytes: version 2, then tag, permissions and id of each entry in the kernel's order. */
-function acl(...entries: readonly AclEntry[]): Buffer {
-  const out = Buffer.alloc(4 + entries.length * 8);
-  out.writeUInt32LE(2, 0);
-  entries.forEach(([tag, perm, id], i) => {
-    out.writeUInt16LE(tag, 4 + i * 8);
-    out.writeUInt16LE(perm, 6 + i * 8);
-    out.writeUInt32LE(id ?? 0xffffffff, 8 + i * 8);
-  });
-  return out;
-}
-
-const ACCESS = 'system.posix_acl_access';
-const DEFAULT = 'system.posix_acl_default';
 
 const friend: Who = { uid: 3000, gid: 3000 };
 const stranger: Who = { uid: 4000, gid: 4000 };

@@ -6,6 +6,7 @@ import { attributeCases } from './attributes.ts';
 import { dataCases } from './data.ts';
 import { executingCases } from './executing.ts';
 import { flagCases } from './flags.ts';
+import { furtherCallCases } from './further-calls.ts';
 import { handleCases } from './handles.ts';
 import { limitCases } from './limits.ts';
 import { lockCases } from './locks.ts';
@@ -20,6 +21,7 @@ import { readdirCases } from './readdir.ts';
 import { renameCases } from './rename.ts';
 import { specialCases } from './special.ts';
 import { tmpfileCases } from './tmpfile.ts';
+import { umaskCases } from './umask.ts';
 import { unnamedCases } from './unnamed.ts';
 import { watchCases } from './watches.ts';
 import { xattrCases } from './xattr.ts';
@@ -30,6 +32,7 @@ const topics: readonly Cases[] = [
   dataCases,
   flagCases,
   executingCases,
+  furtherCallCases,
   handleCases,
   limitCases,
   lockCases,
@@ -44,6 +47,7 @@ const topics: readonly Cases[] = [
   renameCases,
   specialCases,
   tmpfileCases,
+  umaskCases,
   unnamedCases,
   watchCases,
   xattrCases,

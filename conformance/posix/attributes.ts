@@ -19,7 +19,7 @@ import {
   writeFile,
 } from '../calls.ts';
 import { bytesAre, equal, fails, modeIs, ok, truly } from '../expect.ts';
-import type { Position } from '../positions.ts';
+import { fewPositions, type Position } from '../positions.ts';
 import type { Case, Cases, Scene, Time } from '../target.ts';
 import { dir, fifo, file, hardlink, OLD, symlink, type Tree } from '../tree.ts';
 
@@ -350,6 +350,52 @@ export const attributeCases: Cases = {
       modeIs(lstat(t, 'new3').mode, 0o640);
       modeIs(lstat(t, 'moved').mode, 0o700);
       modeIs(lstat(t, 'moved2').mode, 0o777);
+    },
+  },
+  'the birth time of a new object is when it was made, whatever happens to it': {
+    tree: { d: dir() },
+    run(t) {
+      const began = Math.floor(Date.now() / 1000) - 1;
+      writeFile(t, 'new', 'x');
+      ok(t.mkdir('new2'));
+      ok(t.symlink('x', 'new3'));
+      const paths = ['new', 'new2', 'new3'];
+      const births = (): unknown => paths.map((path) => [lstat(t, path).btime, lstat(t, path).btimeNsec]);
+      const first = births();
+      for (const path of paths) {
+        const st = lstat(t, path);
+        truly((st.mask & c.STATX_BTIME) !== 0, `${path} has a birth time`);
+        truly(st.btime >= began && st.btime <= began + 60, `${path} was born now`);
+        truly(!later([st.btime, st.btimeNsec], ctime(st)), `${path} was born before its last change`);
+      }
+      tick();
+      writeFile(t, 'new', 'changed');
+      ok(t.chmod('new2', 0o700));
+      for (const path of paths) {
+        ok(t.lutimens(path, [5, 6], [7, 8]));
+        ok(t.lchown(path, -1, -1));
+        ok(t.rename(path, `d/${path}`));
+        ok(t.rename(`d/${path}`, path));
+      }
+      equal(births(), first);
+      const fd = open(t, 'new', c.O_RDONLY);
+      equal([fstat(t, fd).btime, fstat(t, fd).btimeNsec], [lstat(t, 'new').btime, lstat(t, 'new').btimeNsec]);
+    },
+  },
+  'times of descriptors, FIFOs and files without a name are kept to the nanosecond': {
+    tree: { f: file('f'), p: fifo() },
+    positions: fewPositions,
+    run(t) {
+      const fd = open(t, 'f', c.O_RDWR);
+      for (const [, time] of moments) {
+        ok(t.futimens(fd, time, [time[0], 7]));
+        equal([atime(fstat(t, fd)), mtime(lstat(t, 'f'))], [time, [time[0], 7]]);
+        ok(t.lutimens('p', time, time));
+        equal([atime(lstat(t, 'p')), mtime(lstat(t, 'p'))], [time, time]);
+      }
+      ok(t.unlink('f'));
+      ok(t.futimens(fd, moments[3][1], moments[7][1]));
+      equal([atime(fstat(t, fd)), mtime(fstat(t, fd))], [moments[3][1], moments[7][1]]);
     },
   },
 };

@@ -17,8 +17,8 @@ function opened(t: Door, handle: FileHandle, flags: number = c.O_RDONLY): number
   return ok<number>(vfs(t).openByHandle(handle, flags));
 }
 
-/** Also for the unions that have handles (overlay/exports.ts). */
-export const decodable: Readonly<Record<string, (t: Door) => void>> = {
+/** On filesystems that have handles. */
+const decodable: Readonly<Record<string, (t: Door) => void>> = {
   'a handle opens its file whatever it is called, as long as it is there'(t) {
     const { ino } = lstat(t, 'f');
     const handle = handleOf(t, 'f');
@@ -62,7 +62,7 @@ export const decodable: Readonly<Record<string, (t: Door) => void>> = {
   },
 };
 
-export const handleTree: Tree = { f: file('content'), d: dir(), p: fifo(), l: symlink('f') };
+const handleTree: Tree = { f: file('content'), d: dir(), p: fifo(), l: symlink('f') };
 
 export const handleCases: Cases = {
   ...Object.fromEntries(

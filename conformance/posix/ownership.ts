@@ -116,6 +116,24 @@ export const ownershipCases: Cases = {
       equal(names(t, 's'), ['moved', 'my-dir']);
     },
   },
+  'a sticky directory: nothing of others is moved out of it, over it or away by EXCHANGE': {
+    needs: ['root'],
+    tree: { s: sticky, d: dir({ x: file('x', { uid: 3000, gid: 3000 }) }, { mode: 0o777 }) },
+    run(t) {
+      t.as(stranger, () => {
+        fails(e.EPERM, t.rename('s/not-mine', 'd/moved'));
+        fails(e.EPERM, t.rename('s/not-my-dir', 'd/moved'));
+        fails(e.EPERM, t.rename('d/x', 's/not-mine'));
+        fails(e.EPERM, t.rename('d/x', 's/not-mine', c.RENAME_EXCHANGE));
+        fails(e.EPERM, t.rename('s/not-mine', 'd/x', c.RENAME_EXCHANGE));
+        fails(e.EEXIST, t.rename('d/x', 's/not-mine', c.RENAME_NOREPLACE));
+        ok(t.rename('d/x', 's/mine', c.RENAME_EXCHANGE));
+        ok(t.rename('s/mine', 'd/moved'));
+        ok(t.close(open(t, 's/moved2', c.O_CREAT | c.O_WRONLY, 0o600)));
+      });
+      equal(names(t, 's'), ['moved2', 'my-dir', 'not-mine', 'not-my-dir']);
+    },
+  },
   'a set-group-ID directory hands its group and its bit down': {
     needs: ['root'],
     tree: { g: dir({}, { uid: 500, gid: 2000, mode: 0o2777 }) },

@@ -2,7 +2,8 @@
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
 import { lstat, open, readFile, writeAll } from '../calls.ts';
-import { bytesAre, equal, fails, modeIs, ok } from '../expect.ts';
+import { bytesAre, equal, fails, gives, modeIs, ok } from '../expect.ts';
+import { fewPositions } from '../positions.ts';
 import type { Case, Cases, Scene, Who } from '../target.ts';
 import { dir, file } from '../tree.ts';
 
@@ -70,8 +71,47 @@ function clearing(): Cases {
   return cases;
 }
 
+/** chown by whom, to whom, of a file 06755 of 1000:1000; its mode then, and the errno. */
+const chowns: readonly (readonly [what: string, who: Who | null, uid: number, gid: number, errno: number])[] = [
+  ['of nothing by root', null, -1, -1, 0],
+  ['to its owner by root', null, 1000, -1, 0],
+  ['of nothing by the owner', owner, -1, -1, 0],
+  ['to themselves by the owner', owner, 1000, 1000, 0],
+  ['to a further group by the owner', { ...owner, groups: [2000] }, -1, 2000, 0],
+  ['to a foreign group by the owner', owner, -1, 2000, e.EPERM],
+  ['to somebody else by the owner', owner, 3000, -1, e.EPERM],
+  ['to themselves by a member of the group', member, 3000, -1, e.EPERM],
+  ['to its own group by a member of the group', member, -1, 1000, e.EPERM],
+  ['of nothing by a stranger', stranger, -1, -1, e.EPERM],
+];
+
+function owning(): Cases {
+  const cases: Record<string, Case> = {};
+  for (const [what, who, uid, gid, errno] of chowns) {
+    for (const [call, chown] of [
+      ['chown', (t: Scene) => t.chown('f', uid, gid)],
+      ['lchown', (t: Scene) => t.lchown('f', uid, gid)],
+      ['fchown', (t: Scene) => t.fchown(open(t, 'f', c.O_RDONLY), uid, gid)],
+    ] as const) {
+      cases[`${call} ${what}: ${errno === 0 ? 'privileges go' : 'refused, privileges stay'}`] = {
+        needs: ['root'],
+        positions: fewPositions,
+        tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o6755 }) },
+        run(t) {
+          gives(errno, who === null ? chown(t) : t.as(who, () => chown(t)));
+          const st = lstat(t, 'f');
+          modeIs(st.mode, errno === 0 ? 0o755 : 0o6755);
+          equal([st.uid, st.gid], [1000, errno === 0 && gid !== -1 ? gid : 1000]);
+        },
+      };
+    }
+  }
+  return cases;
+}
+
 export const privilegeCases: Cases = {
   ...clearing(),
+  ...owning(),
   'set-group-ID without group execution is not a privilege and stays': {
     needs: ['root'],
     tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o2767 & ~0o010 }) },
@@ -139,6 +179,22 @@ export const privilegeCases: Cases = {
         writeAll(t, fd, 'x');
       });
       modeIs(lstat(t, 'new').mode, 0o711);
+    },
+  },
+  'a file made in, moved to and linked into a set-group-ID directory': {
+    needs: ['root'],
+    positions: fewPositions,
+    tree: { g: dir({}, { gid: 2000, mode: 0o2777 }), f: file('f', { gid: 5 }), d: dir({}, { gid: 5 }) },
+    run(t) {
+      ok(t.rename('f', 'g/moved'));
+      ok(t.link('g/moved', 'g/new'));
+      ok(t.rename('d', 'g/moved2'));
+      equal([lstat(t, 'g/moved').gid, lstat(t, 'g/new').gid, lstat(t, 'g/moved2').gid], [5, 5, 5]);
+      ok(t.mkdir('g/new2', 0o700));
+      ok(t.mkdir('g/moved2/new', 0o700));
+      equal([lstat(t, 'g/new2').gid, lstat(t, 'g/moved2/new').gid], [2000, 0]);
+      modeIs(lstat(t, 'g/new2').mode, 0o2700);
+      modeIs(lstat(t, 'g/moved2').mode, 0o755);
     },
   },
 };

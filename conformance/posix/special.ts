@@ -1,9 +1,10 @@
 /** FIFOs and devices in use, and statfs: what the VFS does with the inodes that a filesystem shows. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import type { StatFs } from 'stratafs/internal/sys/stat';
-import { lstat, open } from '../calls.ts';
+import { major, makedev, minor, type StatFs } from 'stratafs/internal/sys/stat';
+import { fstat, lstat, open, vfs } from '../calls.ts';
 import { bytesAre, equal, fails, ok, truly } from '../expect.ts';
+import { fewPositions } from '../positions.ts';
 import type { Cases } from '../target.ts';
 import { chr, dir, fifo, file, hardlink, socket, symlink } from '../tree.ts';
 
@@ -89,6 +90,112 @@ export const specialCases: Cases = {
       const after = ok<StatFs>(t.statfs('.') as StatFs);
       truly((before.bfree - after.bfree) * before.bsize >= 8 << 20, 'free blocks became fewer');
       equal(lstat(t, 'new').size, 8 << 20);
+    },
+  },
+  'a FIFO without its other end: ENXIO for a writer, EPIPE after the reader has gone': {
+    needs: ['vfs'],
+    positions: fewPositions,
+    tree: { p: fifo({ mode: 0o666 }), d: dir() },
+    run(t) {
+      fails(e.ENXIO, t.open('p', c.O_WRONLY | c.O_NONBLOCK));
+      const reader = open(t, 'p', c.O_RDONLY | c.O_NONBLOCK);
+      const writer = open(t, 'p', c.O_WRONLY | c.O_NONBLOCK);
+      ok(t.close(reader));
+      fails(e.EPIPE, t.write(writer, 'x'));
+      fails(e.ESPIPE, t.lseek(writer, 0, c.SEEK_SET));
+      fails(e.ESPIPE, t.pwrite(writer, 'x', 0));
+      fails(e.EINVAL, t.ftruncate(writer, 0));
+    },
+  },
+  'an open FIFO goes on after it was changed, moved, given another name and unlinked': {
+    needs: ['vfs'],
+    positions: fewPositions,
+    tree: { p: fifo(), d: dir() },
+    run(t) {
+      const reader = open(t, 'p', c.O_RDONLY | c.O_NONBLOCK);
+      const writer = open(t, 'p', c.O_WRONLY);
+      const { ino } = fstat(t, reader);
+      ok(t.fchmod(writer, 0o622));
+      ok(t.rename('p', 'd/moved'));
+      ok(t.link('d/moved', 'new'));
+      equal(fstat(t, reader).nlink, 2);
+      ok(t.unlink('d/moved'));
+      equal(t.write(open(t, 'new', c.O_WRONLY | c.O_NONBLOCK), 'one '), 4);
+      ok(t.unlink('new'));
+      equal(t.write(writer, 'two'), 3);
+      bytesAre(t.read(reader, 100), 'one two');
+      const st = fstat(t, reader);
+      equal([st.nlink, st.mode & 0o7777, st.ino], [0, 0o622, ino]);
+    },
+  },
+  'a socket is bound, connected to through another name, and cannot be opened': {
+    needs: ['vfs'],
+    positions: fewPositions,
+    tree: { s: socket({ mode: 0o666 }), d: dir() },
+    run(t) {
+      fails(e.ENXIO, t.open('s', c.O_RDWR));
+      const said = vfs(t).elsewhere(`
+        const net = await import('node:net');
+        const fs = await import('node:fs');
+        const once = (of, event) => new Promise((done, failed) => of.once(event, done).once('error', failed));
+        const answer = async (path) => {
+          const client = net.connect(path);
+          const [chunk] = await Promise.all([once(client, 'data'), once(client, 'connect')]);
+          client.destroy();
+          return chunk.toString();
+        };
+        const server = net.createServer((client) => client.end('hello'));
+        server.listen('d/sock');
+        await once(server, 'listening');
+        const said = [await answer('d/sock')];
+        fs.chmodSync('d/sock', 0o600);
+        fs.renameSync('d/sock', 'moved');
+        fs.linkSync('moved', 'new');
+        said.push(await answer('moved'), await answer('new'));
+        said.push(await answer('s').catch((error) => error.code));
+        console.log(said.join(' '));
+        process.exit(0);`);
+      equal(said, 'hello hello hello ECONNREFUSED\n');
+      equal([lstat(t, 'new').type, lstat(t, 'new').nlink], [c.S_IFSOCK, 2]);
+    },
+  },
+  'block and character devices keep numbers of all their bits': {
+    needs: ['root'],
+    positions: fewPositions,
+    tree: { c: chr(makedev(0xfff, 0xfffff)), d: dir() },
+    run(t) {
+      ok(t.mknod('new', c.S_IFBLK | 0o640, makedev(7, 0xabcde)));
+      ok(t.mknod('new2', c.S_IFCHR | 0o600, makedev(0x123, 1)));
+      ok(t.mknod('new3', c.S_IFBLK | 0o600, 0));
+      const of = (path: string): unknown => [
+        lstat(t, path).type,
+        major(lstat(t, path).rdev),
+        minor(lstat(t, path).rdev),
+      ];
+      equal(of('new'), [c.S_IFBLK, 7, 0xabcde]);
+      equal(of('new2'), [c.S_IFCHR, 0x123, 1]);
+      equal(of('new3'), [c.S_IFBLK, 0, 0]);
+      equal(of('c'), [c.S_IFCHR, 0xfff, 0xfffff]);
+      ok(t.chmod('c', 0o600));
+      ok(t.rename('c', 'd/moved'));
+      equal(of('d/moved'), [c.S_IFCHR, 0xfff, 0xfffff]);
+      ok(t.link('new', 'd/new'));
+      equal(lstat(t, 'd/new').nlink, 2);
+    },
+  },
+  'a device without a driver gives ENXIO, one of a user EPERM': {
+    needs: ['root', 'vfs'],
+    positions: fewPositions,
+    dir: { mode: 0o777 },
+    tree: { c: chr(makedev(0xffe, 3), { mode: 0o666 }), d: dir({}, { mode: 0o777 }) },
+    run(t) {
+      fails(e.ENXIO, t.open('c', c.O_RDWR));
+      t.as({ uid: 1000, gid: 1000 }, () => {
+        fails(e.EPERM, t.mknod('d/new', c.S_IFBLK | 0o666, 0x700));
+        ok(t.mknod('d/new', c.S_IFSOCK | 0o666));
+        ok(t.mknod('d/new2', c.S_IFREG | 0o666));
+      });
+      equal([lstat(t, 'd/new').uid, lstat(t, 'd/new2').type], [1000, c.S_IFREG]);
     },
   },
 };
