@@ -25,6 +25,7 @@ export {
   ATTR_MTIME_NOW,
   ATTR_SIZE,
   ATTR_UID,
+  asksNothing,
   SetAttr,
 } from '../overlay/setattr.ts';
 

@@ -27,11 +27,12 @@ import {
   S_IFLNK,
   S_IFREG,
 } from '../sys/constants.ts';
-import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, ENXIO, ESTALE, EXDEV } from '../sys/errno.ts';
+import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, ENXIO, EPERM, ESTALE, EXDEV } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
 import { Nodes } from './nodes.ts';
-import { type Caller, type DirSink, EntryOut, type OpenOut, type Ops, type SetAttr } from './ops.ts';
+import { asksNothing, type Caller, type DirSink, EntryOut, type OpenOut, type Ops, type SetAttr } from './ops.ts';
+import { chownIsChmod } from './permissions.ts';
 
 /** An open directory: its listing as it was when it was last read from the start. */
 interface OpenDir {
@@ -162,12 +163,29 @@ export class OverlayOps implements Ops {
     return inode ? getattr(inode, out) : -ESTALE;
   }
 
-  setattr(_caller: Caller, nodeid: number, set: SetAttr, out: Stat): number {
+  setattr(caller: Caller, nodeid: number, set: SetAttr, out: Stat): number {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
+    if (asksNothing(set.valid) && caller.uid !== 0) {
+      const err = this.mayLosePriv(caller, inode, out);
+      if (err < 0) return err;
+    }
     const handle = set.fh !== 0 ? this.files.get(set.fh) : undefined;
     const file = handle && !handle.onLower && (handle.accmode & O_ACCMODE) !== O_RDONLY ? handle.file : -1;
     return setattr(this.sb, inode, set, file, out);
+  }
+
+  /**
+   * FUSE does not say whether a request for nothing is a chown, which only an owner makes where suid goes,
+   * or comes before a write, which anybody makes who has the file open for it. Only the latter has a writer.
+   */
+  private mayLosePriv(caller: Caller, inode: Inode, st: Stat): number {
+    const err = getattr(inode, st);
+    if (err < 0 || caller.uid === st.uid || !chownIsChmod(st)) return err;
+    for (const handle of this.files.all()) {
+      if (handle.inode === inode && (handle.accmode & O_ACCMODE) !== O_RDONLY) return 0;
+    }
+    return -EPERM;
   }
 
   statfs(_caller: Caller, _nodeid: number, out: StatFs): number {

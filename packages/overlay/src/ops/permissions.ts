@@ -3,7 +3,7 @@
  * posix_acl_permission). Pure.
  */
 import { decodeAcl } from '../overlay/acl.ts';
-import { S_IFDIR, S_IFMT, X_OK } from '../sys/constants.ts';
+import { S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_IXGRP, X_OK } from '../sys/constants.ts';
 import type { Stat } from '../sys/stat.ts';
 import type { Caller } from './ops.ts';
 
@@ -15,6 +15,12 @@ const OTHER = 0x20;
 
 export function inGroup(caller: Caller, gid: number): boolean {
   return caller.gid === gid || (caller.groups?.includes(gid) ?? false);
+}
+
+/** Whether any chown takes suid or sgid away: it is a chmod then, and its owner's (kernel: setattr_should_drop_suidgid). */
+export function chownIsChmod(st: Stat): boolean {
+  if ((st.mode & S_IFMT) === S_IFDIR) return false;
+  return (st.mode & S_ISUID) !== 0 || (st.mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP);
 }
 
 /** `mask` of R_OK, W_OK, X_OK. Uid 0 may all, but execute only what somebody may execute. */

@@ -37,6 +37,7 @@ import {
   ATTR_MTIME_NOW,
   ATTR_SIZE,
   ATTR_UID,
+  asksNothing,
   type Caller,
   type DirSink,
   EntryOut,
@@ -44,7 +45,7 @@ import {
   type Ops,
   type SetAttr,
 } from './ops.ts';
-import { inGroup, permits } from './permissions.ts';
+import { chownIsChmod, inGroup, permits } from './permissions.ts';
 
 const ACL_ACCESS = 'system.posix_acl_access';
 const DELETE = W_OK | X_OK;
@@ -200,6 +201,7 @@ export class PermittedOps implements Ops {
     const valid = set.valid;
     if (caller.uid !== 0) {
       const own = caller.uid === st.uid;
+      if (asksNothing(valid) && !own && chownIsChmod(st)) return -EPERM;
       if (valid & ATTR_UID && !(own && set.uid === st.uid)) return -EPERM;
       if (valid & ATTR_GID && !(own && (set.gid === st.gid || inGroup(caller, set.gid)))) return -EPERM;
       if (valid & ATTR_MODE) {

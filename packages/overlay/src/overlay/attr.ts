@@ -12,7 +12,6 @@ import { maySetattr, PROTECTION } from './protection.ts';
 import {
   ATTR_ATIME,
   ATTR_ATIME_NOW,
-  ATTR_CTIME,
   ATTR_GID,
   ATTR_KILL_SUIDGID,
   ATTR_MODE,
@@ -20,6 +19,7 @@ import {
   ATTR_MTIME_NOW,
   ATTR_SIZE,
   ATTR_UID,
+  asksNothing,
   type SetAttr,
 } from './setattr.ts';
 import type { Super } from './super.ts';
@@ -72,9 +72,8 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
     err = truncate(real, file, set.size);
     if (err < 0) return err;
   }
-  // Nothing asked is chown(-1, -1), or the kernel before a write to the backing file by one without
-  // CAP_FSETID: both take suid, sgid and file capabilities away, as the chown of nothing does.
-  if (valid & (ATTR_UID | ATTR_GID) || (valid & ~ATTR_CTIME) === 0) {
+  // To the kernel below, asking nothing is the chown of nothing that takes suid away.
+  if (valid & (ATTR_UID | ATTR_GID) || asksNothing(valid)) {
     err = layer.chown(real, valid & ATTR_UID ? set.uid : -1, valid & ATTR_GID ? set.gid : -1);
     if (err < 0) return err;
   }

@@ -13,6 +13,14 @@ export const ATTR_CTIME: number = 1 << 10;
 /** Clear suid, sgid (if group-executable) and file capabilities: the caller lacks CAP_FSETID. */
 export const ATTR_KILL_SUIDGID: number = 1 << 11;
 
+/**
+ * chown(-1, -1), or the kernel before a change of data by one without CAP_FSETID: both take suid,
+ * sgid and file capabilities away.
+ */
+export function asksNothing(valid: number): boolean {
+  return (valid & ~ATTR_CTIME) === 0;
+}
+
 export class SetAttr {
   valid = 0;
   mode = 0;
