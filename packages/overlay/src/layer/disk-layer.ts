@@ -35,6 +35,7 @@ import type { Sys } from '../sys/sys.ts';
 import type { DescriptorCache } from './descriptor-cache.ts';
 import { readDirents } from './dirents.ts';
 import { fsUuid } from './fs-uuid.ts';
+import { isIdmapped, markUnmapped } from './idmapped.ts';
 import { Dentry, type FileHandleId, type Layer, type RawDirent } from './layer.ts';
 import { openClone, openRoot } from './layer-root.ts';
 import { isComponent } from './name.ts';
@@ -64,6 +65,7 @@ export class DiskLayer implements Layer {
   readonly #reach: Reach;
   /** A lower on the directory itself: what is mounted below shows through. */
   readonly #plain: boolean;
+  readonly #idmapped: boolean;
   readonly #pinned = new Set<Dentry>();
   /** For open_by_handle_at, which refuses an O_PATH descriptor: -1 until it is needed. */
   #handleRoot = -1;
@@ -73,16 +75,21 @@ export class DiskLayer implements Layer {
   static open(sys: Sys, cache: DescriptorCache, options: DiskLayerOptions): DiskLayer | number {
     const plain = openRoot(sys, options.dirfd ?? AT_FDCWD, options.path);
     if (plain < 0) return plain;
-    const clone = options.writable ? -1 : openClone(sys, plain);
-    if (clone >= 0) sys.close(plain);
     const stat = new Stat();
-    const root = clone >= 0 ? clone : plain;
-    const err = sys.fstat(root, stat);
+    const err = sys.fstat(plain, stat);
     if (err < 0) {
-      sys.close(root);
+      sys.close(plain);
       return err;
     }
-    return new DiskLayer(sys, cache, options, root, clone >= 0, stat.dev);
+    // The clone is in no mount table, and mapped as its model.
+    const idmapped = isIdmapped(sys, stat.mntId);
+    const clone = options.writable ? -1 : openClone(sys, plain);
+    if (clone >= 0) sys.close(plain);
+    return new DiskLayer(sys, cache, options, clone >= 0 ? clone : plain, {
+      cloned: clone >= 0,
+      idmapped,
+      dev: stat.dev,
+    });
   }
 
   private constructor(
@@ -90,8 +97,7 @@ export class DiskLayer implements Layer {
     cache: DescriptorCache,
     options: DiskLayerOptions,
     root: number,
-    cloned: boolean,
-    dev: number,
+    { cloned, idmapped, dev }: { cloned: boolean; idmapped: boolean; dev: number },
   ) {
     this.#sys = sys;
     this.#cache = cache;
@@ -99,6 +105,7 @@ export class DiskLayer implements Layer {
     this.writable = options.writable;
     this.cloned = cloned;
     this.#plain = !cloned && !options.writable;
+    this.#idmapped = idmapped;
     this.dev = dev;
     this.root = new Dentry(this, null, '');
     this.root.fd = root;
@@ -113,18 +120,23 @@ export class DiskLayer implements Layer {
     if (!isComponent(name)) return -EACCES;
     const dirfd = this.#cache.dirFd(dir);
     if (dirfd < 0) return dirfd;
-    const err = this.#sys.statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
-    return err === 0 && this.#plain && out.dev !== this.dev ? this.#mounted(out) : err;
+    return this.#look(dirfd, name, out);
   }
 
   stat(d: Dentry, out: Stat): number {
     const dirfd = this.#reach.locate(d);
     if (dirfd < 0) return dirfd;
+    return this.#look(dirfd, this.#reach.name, out);
+  }
+
+  #look(dirfd: number, name: ByteString, out: Stat): number {
     const err =
-      this.#reach.name === ''
+      name === ''
         ? this.#sys.fstat(dirfd, out)
-        : this.#sys.statx(dirfd, this.#reach.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
-    return err === 0 && this.#plain && out.dev !== this.dev ? this.#mounted(out) : err;
+        : this.#sys.statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
+    if (err < 0) return err;
+    if (this.#idmapped) markUnmapped(out);
+    return this.#plain && out.dev !== this.dev ? this.#mounted(out) : 0;
   }
 
   /**

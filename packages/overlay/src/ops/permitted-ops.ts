@@ -3,6 +3,7 @@
  * not (kernel: fs/namei.c may_delete, may_create, inode_permission; fs/attr.c setattr_prepare).
  * For doors that no kernel guards. Uid 0 has all capabilities; everybody else has none.
  */
+import { isUnmapped, NO_ID, showOverflow } from '../layer/idmapped.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import {
   FS_APPEND_FL,
@@ -25,7 +26,7 @@ import {
   W_OK,
   X_OK,
 } from '../sys/constants.ts';
-import { EACCES, EISDIR, ENODATA, EPERM } from '../sys/errno.ts';
+import { EACCES, EISDIR, ENODATA, EOVERFLOW, EPERM } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import {
   ATTR_ATIME,
@@ -67,6 +68,8 @@ export class PermittedOps implements Ops {
     if (err < 0) return err;
     // Nobody writes to an immutable inode, and the VFS says so before it looks at modes.
     if (mask & W_OK && this.st.attributes & STATX_ATTR_IMMUTABLE) return -EPERM;
+    // Nor to one whose owner has no number here: it could not be written back.
+    if (mask & W_OK && isUnmapped(this.st)) return -EACCES;
     return this.permits(caller, nodeid, this.st, mask) ? 0 : -EACCES;
   }
 
@@ -80,16 +83,16 @@ export class PermittedOps implements Ops {
     return caller.uid === 0 || caller.uid === st.uid;
   }
 
-  /** may_delete: write and search on the directory, and the sticky rule. */
+  /** may_delete: an owner with a number, write and search on the directory, and the sticky rule. */
   private mayDelete(caller: Caller, parent: number, name: ByteString): number {
-    let err = this.check(caller, parent, DELETE);
-    if (err < 0) return err;
-    if (!(this.st.mode & S_ISVTX) || this.owns(caller, this.st)) return 0;
-    err = this.inner.lookup(caller, parent, name, this.childOut);
-    if (err < 0) return err;
-    const own = this.owns(caller, this.childOut.attr);
-    this.inner.forget(this.childOut.nodeid, 1);
-    return own ? 0 : -EPERM;
+    const found = this.inner.lookup(caller, parent, name, this.childOut);
+    const child = this.childOut.attr;
+    if (found >= 0) this.inner.forget(this.childOut.nodeid, 1);
+    if (found >= 0 && isUnmapped(child)) return -EOVERFLOW;
+    const err = this.check(caller, parent, DELETE);
+    if (err < 0 || found < 0) return err < 0 ? err : found;
+    const sticky = (this.st.mode & S_ISVTX) !== 0 && !this.owns(caller, this.st);
+    return sticky && !this.owns(caller, child) ? -EPERM : 0;
   }
 
   /** mode_strip_sgid: nobody makes a group-executable sgid file of a group that he is not in. */
@@ -102,8 +105,11 @@ export class PermittedOps implements Ops {
   // ---- names ---------------------------------------------------------------------------------
 
   lookup(caller: Caller, parent: number, name: ByteString, out: EntryOut): number {
-    const err = this.check(caller, parent, X_OK);
-    return err < 0 ? err : this.inner.lookup(caller, parent, name, out);
+    let err = this.check(caller, parent, X_OK);
+    if (err < 0) return err;
+    err = this.inner.lookup(caller, parent, name, out);
+    if (err >= 0) showOverflow(out.attr);
+    return err;
   }
 
   forget(nodeid: number, count: number): void {
@@ -179,8 +185,11 @@ export class PermittedOps implements Ops {
   }
 
   link(caller: Caller, nodeid: number, newParent: number, newName: ByteString, out: EntryOut): number {
-    const err = this.check(caller, newParent, DELETE);
-    return err < 0 ? err : this.inner.link(caller, nodeid, newParent, newName, out);
+    let err = this.check(caller, newParent, DELETE);
+    if (err < 0) return err;
+    err = this.inner.getattr(caller, nodeid, 0, this.st);
+    if (err < 0) return err;
+    return isUnmapped(this.st) ? -EOVERFLOW : this.inner.link(caller, nodeid, newParent, newName, out);
   }
 
   readlink(caller: Caller, nodeid: number): ByteString | number {
@@ -190,7 +199,9 @@ export class PermittedOps implements Ops {
   // ---- attributes ----------------------------------------------------------------------------
 
   getattr(caller: Caller, nodeid: number, fh: number, out: Stat): number {
-    return this.inner.getattr(caller, nodeid, fh, out);
+    const err = this.inner.getattr(caller, nodeid, fh, out);
+    if (err >= 0) showOverflow(out);
+    return err;
   }
 
   /** setattr_prepare, and the clearing of sgid for one outside the group. */
@@ -199,6 +210,9 @@ export class PermittedOps implements Ops {
     if (err < 0) return err;
     const st = this.st;
     const valid = set.valid;
+    // notify_change: unless the change is what gives it an owner.
+    if (st.uid === NO_ID && !(valid & ATTR_UID)) return -EOVERFLOW;
+    if (st.gid === NO_ID && !(valid & ATTR_GID)) return -EOVERFLOW;
     if (caller.uid !== 0) {
       const own = caller.uid === st.uid;
       if (asksNothing(valid) && !own && chownIsChmod(st)) return -EPERM;
@@ -226,6 +240,11 @@ export class PermittedOps implements Ops {
 
   /** xattr_permission. */
   private xattrAllowed(caller: Caller, nodeid: number, name: ByteString, mask: number): number {
+    if (mask & W_OK) {
+      const found = this.inner.getattr(caller, nodeid, 0, this.st);
+      if (found < 0) return found;
+      if (isUnmapped(this.st)) return -EPERM;
+    }
     if (name.startsWith('trusted.')) return caller.uid === 0 ? 0 : mask === W_OK ? -EPERM : -ENODATA;
     if (name.startsWith('security.')) return mask === R_OK || caller.uid === 0 ? 0 : -EPERM;
     const err = this.inner.getattr(caller, nodeid, 0, this.st);

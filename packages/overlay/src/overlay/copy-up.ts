@@ -7,10 +7,11 @@
  * Missing parents are copied up first, from the top down; their times are put back afterwards, as
  * nothing in the merged view has changed.
  */
+import { isUnmapped } from '../layer/idmapped.ts';
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG, UTIME_NOW } from '../sys/constants.ts';
-import { EEXIST, EIO, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
+import { EEXIST, EIO, EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyData } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
@@ -73,6 +74,7 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number): number {
   const parentSt = new Stat();
   let err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
+  if (isUnmapped(copy.st)) return -EOVERFLOW;
   if (needsIndex(sb, copy.st.type, copy.st.nlink)) {
     const entry = indexName(sb, originValue(sb, lower));
     if (typeof entry === 'number') return entry;
@@ -284,6 +286,7 @@ function copyUpUnlinked(sb: Super, inode: Inode, maxData: number): number {
   const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData, entry: null };
   const err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
+  if (isUnmapped(copy.st)) return -EOVERFLOW;
   const made = inode.type === S_IFREG ? fillUnnamed(sb, copy) : buildUnnamed(sb, copy);
   if (typeof made === 'number') return made;
   adopt(sb, copy, made);

@@ -180,6 +180,7 @@ export interface Sys {
   fsmount(fd: number, flags: number, attrFlags: number): number;
   moveMount(fromFd: number, from: ByteString, toFd: number, to: ByteString, flags: number): number;
   openTree(dirfd: number, path: ByteString, flags: number): number;
+  /** mount_setattr(2). `usernsFd`: the user namespace that MOUNT_ATTR_IDMAP maps by. */
   mountSetattr(
     dirfd: number,
     path: ByteString,
@@ -187,6 +188,7 @@ export interface Sys {
     attrSet: number,
     attrClr: number,
     propagation: number,
+    usernsFd?: number,
   ): number;
   /** unshare(2) for the calling thread (CLONE_NEWNS, CLONE_FS; never CLONE_NEWUSER in a threaded process). */
   unshare(flags: number): number;

@@ -83,13 +83,13 @@ export function mountCalls(
       const r = openTree(dirfd, strings[0], flags | OPEN_TREE_CLOEXEC);
       return r < 0 ? -errno() : r;
     },
-    mountSetattr(dirfd, path, flags, attrSet, attrClr, propagation) {
+    mountSetattr(dirfd, path, flags, attrSet, attrClr, propagation, usernsFd = 0) {
       const strings = cStrings(path);
       if (typeof strings === 'number') return strings;
       struct.setInt64(0, attrSet);
       struct.setInt64(1, attrClr);
       struct.setInt64(2, propagation);
-      struct.setInt64(3, 0);
+      struct.setInt64(3, usernsFd);
       return mountSetattr(dirfd, strings[0], flags, struct.address, SIZEOF_MOUNT_ATTR) < 0 ? -errno() : 0;
     },
     unshare(flags) {
