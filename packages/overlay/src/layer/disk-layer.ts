@@ -40,6 +40,7 @@ import { Dentry, type FileHandleId, type Layer, type RawDirent } from './layer.t
 import { openClone, openRoot } from './layer-root.ts';
 import { isComponent } from './name.ts';
 import { collect, Reach } from './reach.ts';
+import { WritebackWatch } from './writeback-watch.ts';
 
 export interface DiskLayerOptions {
   /** The folder; a symlink at its end is followed, as mount(8) does. */
@@ -70,6 +71,7 @@ export class DiskLayer implements Layer {
   /** For open_by_handle_at, which refuses an O_PATH descriptor: -1 until it is needed. */
   #handleRoot = -1;
   #handlesRefused = false;
+  #watch: WritebackWatch | null = null;
 
   /** @returns the layer, or the negative errno of opening `path`. */
   static open(sys: Sys, cache: DescriptorCache, options: DiskLayerOptions): DiskLayer | number {
@@ -414,6 +416,19 @@ export class DiskLayer implements Layer {
     return r;
   }
 
+  watchWriteback(dir: Dentry): number {
+    const dirfd = this.#cache.dirFd(dir);
+    if (dirfd < 0) return dirfd;
+    const watch = WritebackWatch.open(this.#sys, dirfd);
+    if (typeof watch === 'number') return watch;
+    this.#watch = watch;
+    return 0;
+  }
+
+  writebackStatus(whole: boolean): number {
+    return this.#watch?.status(whole) ?? 0;
+  }
+
   // ---- life ----------------------------------------------------------------------------------
 
   pin(d: Dentry): number {
@@ -445,6 +460,8 @@ export class DiskLayer implements Layer {
   }
 
   destroy(): void {
+    this.#watch?.close();
+    this.#watch = null;
     this.#cache.dropLayer(this);
     for (const d of this.#pinned) this.release(d);
     if (this.#handleRoot >= 0) this.#sys.close(this.#handleRoot);

@@ -127,6 +127,17 @@ export interface Layer {
   futimens(file: number, atime: number, atimeNsec: number, mtime: number, mtimeNsec: number): number;
   fsetxattr(file: number, name: ByteString, value: Uint8Array, flags: number): number;
   syncfs(): number;
+  /**
+   * Begins to watch the layer's filesystem for what it fails to write back; `dir` has empty directories
+   * `u`, `w` and `l`, which may go afterwards. @returns 0; -EIO when a failure before now has been told
+   * to nobody; another errno (-EPERM, -ENODEV) where it cannot be watched.
+   */
+  watchWriteback(dir: Dentry): number;
+  /**
+   * 0, or the errno with which writeback has failed since `watchWriteback`, at every call from then on:
+   * as fsync(2) says it, or syncfs(2) for `whole`. Flushes nothing.
+   */
+  writebackStatus(whole: boolean): number;
 
   // ---- life ----------------------------------------------------------------------------------
   /** Keeps `d` reachable by a descriptor after its last name goes. */

@@ -1,12 +1,15 @@
 /** What a copy-up flushes by itself before it appears, for each `fsync=`. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { touch, useUnion } from '../../test/support/union.ts';
+import { setattr, touch, useUnion } from '../../test/support/union.ts';
 import type { FsyncMode } from '../overlay/params.ts';
 import { O_WRONLY } from '../sys/constants.ts';
 import { EIO } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { openSys } from '../sys/sys-koffi.ts';
+import { traceSys } from '../sys/sys-trace.ts';
+import { ATTR_MTIME } from './ops.ts';
 
 const union = useUnion();
 
@@ -27,6 +30,37 @@ test.each<[FsyncMode, number]>([
   };
   expect(touch(union.mount(counting, { fsync }), 'a/b/file', O_WRONLY)).toBe(0);
   expect(flushed).toBe(flushes);
+});
+
+test('what is flushed, is flushed complete and before it appears', () => {
+  mkdirSync(union.at('l1', 'a'));
+  writeFileSync(union.at('l1', 'a/file'), 'text');
+  symlinkSync('file', union.at('l1', 'a/link'));
+  const made = (fsync: FsyncMode, name: string): string => {
+    const calls: string[] = [];
+    const relevant = /^(fsync|linkat|renameat2|pwrite|copyFileRange|fchmod|fchmodat|utimensat|fsetxattr|setxattrat)\(/;
+    const ops = union.mount(
+      traceSys(openSys(), (line) => {
+        const call = relevant.exec(line);
+        if (call) calls.push(call[1]);
+      }),
+      { fsync },
+    );
+    calls.length = 0;
+    expect(setattr(ops, name, { valid: ATTR_MTIME, mtime: 5 })).toBe(0);
+    union.unmount();
+    execFileSync('rm', ['-rf', union.at('u'), union.at('w')]);
+    for (const dir of ['u', 'w']) mkdirSync(union.at(dir));
+    return calls.join(' ');
+  };
+  // A directory and what is in it: each appears by one rename or link, with a flush right before.
+  expect(made('auto', 'a/file')).not.toMatch(/fsync renameat2/);
+  expect(made('auto', 'a/file')).toMatch(/fsync linkat/);
+  const strict = made('strict', 'a/file');
+  expect(strict).toMatch(/fsync renameat2.*fsync linkat/);
+  expect(strict.match(/fsync /g)!.length).toBe(2);
+  expect(made('strict', 'a/link').match(/fsync /g)!.length).toBe(1);
+  expect(made('volatile', 'a/file')).not.toMatch(/fsync /);
 });
 
 test('what cannot be flushed does not appear', () => {

@@ -13,6 +13,7 @@ import { DOTS, entryIno, indexAfter, list } from '../overlay/readdir.ts';
 import { rmdir, unlink } from '../overlay/remove.ts';
 import { rename } from '../overlay/rename.ts';
 import type { Super } from '../overlay/super.ts';
+import { volatileStatus } from '../overlay/volatile.ts';
 import * as xattrs from '../overlay/xattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import {
@@ -412,7 +413,9 @@ export class OverlayOps implements Ops {
     const handle = this.dirs.get(fh);
     if (!handle) return -EBADF;
     const upper = handle.inode.upper;
-    if (!upper || this.sb.config.fsync === 'volatile') return 0;
+    const status = volatileStatus(this.sb, false);
+    if (status !== null) return status;
+    if (!upper) return 0;
     const file = upper.layer.open(upper, O_RDONLY);
     if (file < 0) return file;
     const err = upper.layer.fsync(file, dataOnly);
@@ -430,8 +433,8 @@ export class OverlayOps implements Ops {
   // ---- life ----------------------------------------------------------------------------------
 
   syncfs(): number {
-    if (!this.sb.upper || this.sb.config.readOnly || this.sb.config.fsync === 'volatile') return 0;
-    return this.sb.upper.syncfs();
+    if (!this.sb.upper || this.sb.config.readOnly) return 0;
+    return volatileStatus(this.sb, true) ?? this.sb.upper.syncfs();
   }
 
   destroy(): void {

@@ -12,6 +12,7 @@ import { copyUp } from './copy-up.ts';
 import type { Inode } from './inode.ts';
 import { mayFallocate, mayOpen } from './protection.ts';
 import type { Super } from './super.ts';
+import { volatileStatus } from './volatile.ts';
 
 export class OpenFile {
   readonly inode: Inode;
@@ -122,8 +123,10 @@ export function write(
 }
 
 export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean): number {
-  // Nothing was written below; and a volatile mount has given the promise up.
-  if (handle.onLower || sb.config.fsync === 'volatile') return 0;
+  const status = volatileStatus(sb, false);
+  if (status !== null) return status;
+  // Nothing was written below.
+  if (handle.onLower) return 0;
   return handle.layer.fsync(handle.file, dataOnly);
 }
 

@@ -6,7 +6,7 @@
  */
 import { Dentry, type Layer, type RawDirent } from '../layer/layer.ts';
 
-import { O_RDWR, O_WRONLY } from '../sys/constants.ts';
+import { O_RDWR } from '../sys/constants.ts';
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { prepareIndex, withoutIndex } from './index-verify.ts';
 import { DirInode } from './inode.ts';
@@ -14,6 +14,7 @@ import type { Config, Refusal } from './params.ts';
 import { readProtattr } from './protattr.ts';
 import { protectionOf } from './protection.ts';
 import { Super, type SuperHooks, type SuperLayers } from './super.ts';
+import { clearWatch, prepareVolatile } from './volatile.ts';
 import { AUFS_OPAQUE, cleanTree } from './whiteout.ts';
 
 /** The kernel gives the directory no rights at all, which only a privileged server can work in. */
@@ -44,7 +45,8 @@ function prepareWork(sb: Super, layer: Layer): Refusal | null {
   if (incompat) return incompat;
   const work = new Dentry(layer, base, 'work');
   if (sb.hooks.uid !== 0) layer.chmod(work, WORK_MODE_UNPRIVILEGED);
-  let err = cleanTree(base, 'work', WORK_DEPTH);
+  let err = clearWatch(base);
+  if (err >= 0) err = cleanTree(base, 'work', WORK_DEPTH);
   if (err < 0) return fail(err, 'what an earlier mount left in work/ cannot be removed');
   err = layer.mkdir(base, 'work', sb.hooks.uid === 0 ? WORK_MODE : WORK_MODE_UNPRIVILEGED);
   if (err < 0 && err !== -EEXIST) return fail(err, 'work/ cannot be made in it');
@@ -58,9 +60,7 @@ function prepareWork(sb: Super, layer: Layer): Refusal | null {
   const file = layer.tmpfile(work, O_RDWR, 0o600);
   sb.tmpfileWorks = file >= 0;
   if (file >= 0) layer.close(file);
-  if (sb.config.fsync !== 'volatile') return null;
-  err = markVolatile(work);
-  return err < 0 ? fail(err, 'the marker of a volatile mount cannot be made') : null;
+  return sb.config.fsync === 'volatile' ? prepareVolatile(sb, work) : null;
 }
 
 /** work/work/incompat/NAME refuses every mount; an empty `incompat` does not count. */
@@ -82,21 +82,6 @@ function incompatible(base: Dentry): Refusal | null {
     errno: -EINVAL,
     message: `${layer.label}: overlay with incompat feature '${name}' cannot be mounted: ${why}`,
   };
-}
-
-/** incompat/volatile/dirty: whoever mounts this upper next is told that it may have lost data. */
-function markVolatile(work: Dentry): number {
-  const layer = work.layer;
-  let dir = work;
-  for (const name of ['incompat', 'volatile']) {
-    const err = layer.mkdir(dir, name, 0o700);
-    if (err < 0) return err;
-    dir = new Dentry(layer, dir, name);
-  }
-  const file = layer.create(dir, 'dirty', O_WRONLY, 0o600);
-  if (file < 0) return file;
-  layer.close(file);
-  return 0;
 }
 
 /** The root: all layers' roots, merged. */
