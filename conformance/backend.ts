@@ -10,6 +10,8 @@ import type { Door, TargetName } from './target.ts';
 export interface LayerDirs {
   /** The first on top. */
   lowers: readonly ByteString[];
+  /** How many of them, from the last on, are data-only. */
+  dataLayers?: number;
   /** null: a read-only union. */
   upper: ByteString | null;
   work: ByteString;
@@ -41,7 +43,9 @@ export interface Backend {
 /** The `-o` text; paths of test layers hold nothing that needs an escape. */
 export function optionText(layers: LayerDirs): string {
   const upper = layers.upper === null ? [] : [`upperdir=${layers.upper}`, `workdir=${layers.work}`];
-  return [`lowerdir=${layers.lowers.join(':')}`, ...upper, ...layers.options].join(',');
+  const merged = layers.lowers.length - (layers.dataLayers ?? 0);
+  const lowerdir = [layers.lowers.slice(0, merged).join(':'), ...layers.lowers.slice(merged)].join('::');
+  return [`lowerdir=${lowerdir}`, ...upper, ...layers.options].join(',');
 }
 
 /** How the overlay's own xattrs begin on the layers of a mount with these options. */

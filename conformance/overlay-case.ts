@@ -51,6 +51,8 @@ export interface OverlayGroup {
   options: readonly string[];
   /** How many lowers; 3 by default. */
   lowers?: number;
+  /** How many of those, from the last on, are data-only; none by default. */
+  dataLayers?: number;
   /** false: without an upper. */
   writable?: boolean;
   /** Whether each case needs a mount of its own, because it looks at the whole. */

@@ -13,7 +13,7 @@ import { slugs } from './slugs.ts';
 import { type LayerSet, Stage } from './stage.ts';
 import type { Door } from './target.ts';
 import { SysDoor } from './targets/sys-door.ts';
-import { dir, type Tree } from './tree.ts';
+import { dir, placed, type Tree } from './tree.ts';
 
 /** The directory of all cases of a group, in every layer. */
 const GROUP: ByteString = 'cases';
@@ -103,7 +103,8 @@ class PlayedUnion implements Union {
 }
 
 function layersOf(test: OverlayCase, name: ByteString): LayerSet {
-  const layer = (tree: Tree | null | undefined): Tree => (tree ? { [name]: dir(tree, test.dir) } : {});
+  const layer = (tree: Tree | null | undefined): Tree =>
+    tree ? { [name]: dir(placed(tree, `/${GROUP}/${name}`), test.dir) } : {};
   return { upper: layer(test.upper), lowers: test.lowers.map(layer) };
 }
 
@@ -142,7 +143,12 @@ export class OverlayPlay {
   constructor(sys: Sys, base: BaseDir, backend: Backend, name: string, group: OverlayGroup) {
     this.group = group;
     this.slugOf = slugs(Object.keys(group.cases));
-    const plan = { lowers: group.lowers ?? 3, writable: group.writable ?? true, options: group.options };
+    const plan = {
+      lowers: group.lowers ?? 3,
+      dataLayers: group.dataLayers ?? 0,
+      writable: group.writable ?? true,
+      options: group.options,
+    };
     this.#make = (part) => new Stage(sys, base, backend, `${backend.name}-${name}${part}`.replaceAll(' ', '-'), plan);
   }
 

@@ -23,6 +23,8 @@ export interface LayerSet {
 export interface StageOptions {
   /** How many lowers; a case with fewer gets the lowest ones. */
   lowers: number;
+  /** How many of them, from the last on, are data-only. */
+  dataLayers?: number;
   /** false: no upper. */
   writable: boolean;
   options: readonly string[];
@@ -88,6 +90,7 @@ export class Stage {
   async tryMount(by: Backend = this.#backend): Promise<number> {
     const view = await by.mount(this.#sys, {
       lowers: this.#lowers,
+      dataLayers: this.#plan.dataLayers ?? 0,
       upper: this.#plan.writable ? this.#upper : null,
       work: this.#work,
       merged: this.#merged,

@@ -31,6 +31,10 @@ export interface FileNode extends Attrs {
   size: number;
   /** What is written, at which offset; the rest are holes. */
   extents: readonly (readonly [off: number, data: string | Uint8Array])[];
+  /** The file is metadata alone: the mark's value. */
+  metacopy?: string | Uint8Array;
+  /** Where its data is, as it is stored; `~` at the beginning stands for the case's directory. */
+  redirect?: ByteString;
 }
 
 export interface DirNode extends Attrs {
@@ -72,6 +76,11 @@ export function file(data: string | Uint8Array = '', attrs: Attrs = {}): FileNod
 
 export function sparse(size: number, extents: FileNode['extents'], attrs: Attrs = {}): FileNode {
   return { type: 'file', size, extents, ...attrs };
+}
+
+/** A file of metadata alone, as the kernel leaves it. */
+export function metacopy(size: number, redirect?: ByteString, attrs: Attrs = {}): FileNode {
+  return { ...sparse(size, [], attrs), metacopy: '', ...(redirect !== undefined && { redirect }) };
 }
 
 export function dir(entries: Tree = {}, attrs: Attrs & { redirect?: ByteString } = {}): DirNode {
@@ -129,7 +138,7 @@ export function plant(sys: Sys, dirfd: number, tree: Tree, prefix: ByteString): 
         break;
       case 'file':
         plantFile(sys, dirfd, name, node);
-        dress(sys, dirfd, name, node, 0o644);
+        dress(sys, dirfd, name, { ...node, xattrs: { ...node.xattrs, ...marksOf(node, prefix) } }, 0o644);
         break;
       case 'dir':
         plantDir(sys, dirfd, name, node, prefix);
@@ -170,14 +179,33 @@ function plantDir(sys: Sys, dirfd: number, name: ByteString, node: DirNode, pref
   const fd = check(sys.openat(dirfd, name, c.O_RDONLY | c.O_DIRECTORY, 0), `open ${name}`);
   plant(sys, fd, node.entries, prefix);
   sys.close(fd);
+  dress(sys, dirfd, name, { ...node, xattrs: { ...node.xattrs, ...marksOf(node, prefix) } }, 0o755);
+}
+
+function marksOf(node: FileNode | DirNode, prefix: ByteString): Record<ByteString, string | Uint8Array> {
   const marks: Record<ByteString, string | Uint8Array> = {};
-  if (node.opaque) {
+  if (node.type === 'dir' && node.opaque) {
     marks[`${prefix}opaque`] = 'y';
+  }
+  if (node.type === 'file' && node.metacopy !== undefined) {
+    marks[`${prefix}metacopy`] = node.metacopy;
   }
   if (node.redirect !== undefined) {
     marks[`${prefix}redirect`] = node.redirect;
   }
-  dress(sys, dirfd, name, { ...node, xattrs: { ...node.xattrs, ...marks } }, 0o755);
+  return marks;
+}
+
+/** `tree` with `~` at the beginning of redirects spelled out as `at`. */
+export function placed(tree: Tree, at: ByteString): Tree {
+  const one = (node: Node): Node => {
+    if (node.type !== 'file' && node.type !== 'dir') {
+      return node;
+    }
+    const to = node.redirect?.startsWith('~') ? { redirect: at + node.redirect.slice(1) } : {};
+    return node.type === 'dir' ? { ...node, ...to, entries: placed(node.entries, at) } : { ...node, ...to };
+  };
+  return Object.fromEntries(Object.entries(tree).map(([name, node]) => [name, one(node)]));
 }
 
 function dress(sys: Sys, dirfd: number, name: ByteString, attrs: Attrs, mode: number | null): void {

@@ -6,6 +6,7 @@ import { escapeCases } from './escape.ts';
 import { flagCopyUpCases } from './flags.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
 import { indexCases, indexMountCases } from './index.ts';
+import { dataOnlyCases, metacopyCases, metacopyDifferentCases, metacopyOffCases } from './metacopy.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { nfsExportCases } from './nfs-export.ts';
 import { opaqueCases } from './opaque.ts';
@@ -36,6 +37,10 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
   'redirect follow': { options: ['redirect_dir=follow'], cases: { ...noRedirectCases, ...followCases } },
   'one lower': { options: ['redirect_dir=on'], lowers: 1, cases: walkCases },
   'read-only': { options: ['redirect_dir=follow'], writable: false, cases: readOnlyCases },
+  metacopy: { options: ['redirect_dir=on', 'metacopy=on'], cases: metacopyCases },
+  'metacopy by hand': { options: ['redirect_dir=on', 'metacopy=on'], own: true, cases: metacopyDifferentCases },
+  'metacopy off': { options: ['redirect_dir=on', 'metacopy=off'], cases: metacopyOffCases },
+  'data-only': { options: ['redirect_dir=on', 'metacopy=on'], dataLayers: 2, cases: dataOnlyCases },
   userxattr: {
     options: ['userxattr'],
     cases: {

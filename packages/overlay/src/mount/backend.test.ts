@@ -44,10 +44,10 @@ describe('chooseBackend', () => {
       '32 EINVAL: copyup needs the fuse backend, but the fuse backend does not have the option copyup=lazy',
     ],
     [
-      'timeout=1,metacopy=on',
+      'timeout=1,override_creds',
       able,
       'auto',
-      "32 EINVAL: timeout needs the fuse backend, but metacopy=on is served by the kernel's overlay only (backend=kernel)",
+      '32 EINVAL: timeout needs the fuse backend, but the fuse backend does not have the option override_creds',
     ],
     [
       '',

@@ -114,7 +114,6 @@ const dispensable: [name: string, asked: (options: MountOptions) => boolean, dro
   [
     ['index=on', (o) => o.overlay.index === true, (o) => delete o.overlay.index],
     ['nfs_export=on', (o) => o.overlay.nfsExport === true, (o) => delete o.overlay.nfsExport],
-    ['metacopy=on', (o) => o.overlay.metacopy === true, (o) => delete o.overlay.metacopy],
     ['override_creds', (o) => o.overrideCreds !== undefined, (o) => delete o.overrideCreds],
     ['static_nlink', (o) => o.fuse.staticNlink === true, (o) => delete o.fuse.staticNlink],
     ['noacl', (o) => o.fuse.noacl === true, (o) => delete o.fuse.noacl],

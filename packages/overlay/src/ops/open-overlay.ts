@@ -54,10 +54,16 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
     return layer;
   };
   const lowers: Layer[] = [];
-  for (const path of params.lowerdirs) {
-    const layer = open(path, 'lowerdir', false);
-    if (!(layer instanceof DiskLayer)) return fail(layer);
-    lowers.push(layer);
+  const data: Layer[] = [];
+  for (const [what, paths, into] of [
+    ['lowerdir', params.lowerdirs, lowers],
+    ['datadir', params.datadirs, data],
+  ] as const) {
+    for (const path of paths) {
+      const layer = open(path, what, false);
+      if (!(layer instanceof DiskLayer)) return fail(layer);
+      into.push(layer);
+    }
   }
   let upper: Layer | null = null;
   let work: Layer | null = null;
@@ -71,7 +77,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
   }
   const sb = fillSuper(
     config,
-    { lowers, upper, work },
+    { lowers, data, upper, work },
     {
       log: options.log,
       cancelled: options.cancelled,

@@ -259,10 +259,11 @@ export class OverlayOps implements Ops {
     if (inode.type === S_IFLNK) return -ELOOP;
     if (inode.escapedWhiteout) return -ENXIO;
     if (this.files.size >= this.maxFiles) return -ENFILE;
-    const before = inode.upper;
+    const before = { upper: inode.upper, metacopy: inode.metacopy };
     const handle = files.open(this.sb, inode, flags, killPriv, this.scratch);
     if (typeof handle === 'number') return handle;
-    out.attrChanged = inode.upper !== before || (killPriv && (flags & O_TRUNC) !== 0);
+    const copied = inode.upper !== before.upper || inode.metacopy !== before.metacopy;
+    out.attrChanged = copied || (killPriv && (flags & O_TRUNC) !== 0);
     this.opened(handle, out);
     return 0;
   }

@@ -4,10 +4,11 @@
 import type { Dentry } from '../layer/layer.ts';
 import { O_WRONLY, S_IFREG, S_ISGID, S_ISUID, S_IXGRP, UTIME_NOW, UTIME_OMIT } from '../sys/constants.ts';
 import { EINVAL, EROFS } from '../sys/errno.ts';
-import type { Stat } from '../sys/stat.ts';
+import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
+import type { Metacopy } from './metacopy.ts';
 import { maySetattr, PROTECTION } from './protection.ts';
 import {
   ATTR_ATIME,
@@ -29,6 +30,7 @@ export function mapAttr(inode: Inode, st: Stat): void {
   st.ino = inode.ino;
   if (inode.escapedWhiteout) asWhiteoutDevice(st);
   st.attributes = (st.attributes & ~PROTECTION) | inode.protection;
+  if (inode.metacopy !== null) st.blocks = dataBlocks(inode.metacopy, st);
   // The lower keeps its name under the whiteout; the merged object has none.
   if (inode.unlinked && !inode.upper) st.nlink = 0;
   if (inode.index && !isDir(inode)) st.nlink = inode.nlink;
@@ -39,6 +41,14 @@ export function mapAttr(inode: Inode, st: Stat): void {
     // Nobody can know how many subdirectories a merged directory has without listing it; 1 tells find(1) not to count.
     if (inode.isMerge) st.nlink = 1;
   }
+}
+
+const dataStat = new Stat();
+
+/** A file of metadata alone takes the space of its data; while that is not looked up, as much as its size needs. */
+function dataBlocks({ data }: Metacopy, { size, blksize }: Stat): number {
+  const known = data !== null && data.layer.stat(data, dataStat) >= 0;
+  return known ? dataStat.blocks : (Math.ceil(size / blksize) * blksize) / 512;
 }
 
 export function getattr(inode: Inode, out: Stat): number {
@@ -62,7 +72,7 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   err = sizeBefore(inode, set, file, out);
   if (err < 0) return err;
   const resized = out.size !== set.size;
-  err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : Number.POSITIVE_INFINITY);
+  err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : undefined);
   if (err < 0) return err;
   const real = inode.upper!;
   const layer = real.layer;

@@ -2,9 +2,10 @@
  * The bytes of a copy-up (kernel: ovl_copy_up_file): a reflink of the whole file where the
  * filesystem can, else copy_file_range over the data extents, else read and write. Holes stay holes.
  */
-import type { Layer } from '../layer/layer.ts';
-import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.ts';
+import type { Dentry, Layer } from '../layer/layer.ts';
+import { O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../sys/constants.ts';
 import { EBADF, EINTR, EINVAL, EIO, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, ETXTBSY, EXDEV } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
 import type { Super } from './super.ts';
 
 /** Long enough to be quick, short enough that a stop is noticed (see SuperHooks.cancelled). */
@@ -13,8 +14,25 @@ const CHUNK = 1024 * 1024;
 
 const unsupported: ReadonlySet<number> = new Set([-EOPNOTSUPP, -EXDEV, -EINVAL, -ENOSYS, -EPERM, -EBADF, -ETXTBSY]);
 
+/**
+ * Copies the first `length` bytes of `from` into the upper's open `file`. Where metadata says more
+ * than the data has, the rest is a hole. @returns 0, or a negative errno with `file` in any state.
+ */
+export function copyFrom(sb: Super, from: Dentry, file: number, length: number): number {
+  if (length === 0) return 0;
+  const { layer } = from;
+  const source = layer.open(from, O_RDONLY);
+  if (source < 0) return source;
+  const st = new Stat();
+  let err = layer.fstat(source, st);
+  if (err >= 0) err = copyData(sb, layer, source, sb.upper!, file, Math.min(length, st.size), st.size);
+  if (err >= 0 && st.size < length) err = sb.upper!.ftruncate(file, length);
+  layer.close(source);
+  return err;
+}
+
 /** Copies the first `length` of `sourceSize` bytes. @returns 0, or a negative errno with `target` in any state. */
-export function copyData(
+function copyData(
   sb: Super,
   from: Layer,
   source: number,

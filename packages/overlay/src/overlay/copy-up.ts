@@ -13,10 +13,13 @@ import type { ByteString } from '../sys/bytes.ts';
 import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG, UTIME_NOW } from '../sys/constants.ts';
 import { EEXIST, EIO, EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
-import { copyData } from './copy-data.ts';
+import { completeData } from './complete.ts';
+import { copyFrom } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { createDirEntry, hasUpperAlias, indexName, linkUp, needsIndex } from './index-dir.ts';
 import { type Inode, isDir } from './inode.ts';
+import { realData } from './lower-data.ts';
+import { METACOPY_PLAIN, Metacopy, needsMetaCopyUp } from './metacopy.ts';
 import { setNlinkUpper } from './nlink.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
@@ -25,14 +28,23 @@ import { cleanup } from './whiteout.ts';
 import { isAcl } from './xattrs.ts';
 
 /**
- * Makes sure that `inode` lives in the upper. `maxData` is how many bytes of a regular file are
- * worth copying: a caller that truncates anyway gives the size that stays.
+ * Makes sure that `inode` lives in the upper: with its data where `maxData` is given, which is how
+ * many bytes are worth copying (a caller that truncates anyway gives the size that stays), else
+ * metadata alone will do.
  * @returns 0, or -EROFS, -ENOSPC, -EDQUOT, -EIO, -EINTR (cancelled), … with nothing changed.
  */
-export function copyUp(sb: Super, inode: Inode, maxData: number = Number.POSITIVE_INFINITY): number {
-  if (inode.upper) return inode.index === null || isDir(inode) ? 0 : copyUpName(sb, inode);
+export function copyUp(sb: Super, inode: Inode, maxData?: number): number {
+  if (inode.upper && inode.metacopy === null) return copyUpName(sb, inode);
   if (sb.config.readOnly) return -EROFS;
-  if (inode.unlinked || inode.parent === null) return isDir(inode) ? -ESTALE : copyUpUnlinked(sb, inode, maxData);
+  const data = realData(sb, inode);
+  if (typeof data === 'number') return data;
+  if (inode.upper) {
+    const err = copyUpName(sb, inode);
+    return err < 0 || maxData === undefined ? err : completeData(sb, inode, data, maxData);
+  }
+  if (inode.unlinked || inode.parent === null) {
+    return isDir(inode) ? -ESTALE : copyUpUnlinked(sb, inode, maxData ?? Number.POSITIVE_INFINITY);
+  }
   const missing: Inode[] = [];
   for (let at: Inode = inode; !at.upper; at = at.parent) {
     missing.push(at);
@@ -45,8 +57,9 @@ export function copyUp(sb: Super, inode: Inode, maxData: number = Number.POSITIV
   return 0;
 }
 
-/** The inode lives in the index; a further name of it is about to be changed. */
+/** Of an inode that lives in the index a further name may be about to be changed. */
 function copyUpName(sb: Super, inode: Inode): number {
+  if (inode.index === null || isDir(inode)) return 0;
   if (inode.parent === null || sb.config.readOnly || hasUpperAlias(sb, inode)) return 0;
   const err = copyUp(sb, inode.parent);
   return err < 0 ? err : linkUp(sb, inode);
@@ -56,32 +69,55 @@ function copyUpName(sb: Super, inode: Inode): number {
 interface Copy {
   readonly inode: Inode;
   readonly lower: Dentry;
+  /** Where a regular file's bytes are. */
+  readonly data: Dentry;
   /** The lower's attributes. */
   readonly st: Stat;
   /** The copy's, looked at before it appears: nothing may fail after. */
   readonly made: Stat;
+  /** Bytes worth copying; of metadata alone none. */
   readonly maxData: number;
   /** The name that it gets in the index, where it is to have one. */
   entry: ByteString | null;
+  /** The value of overlay.metacopy for a copy of metadata alone. */
+  metacopy: Buffer | null;
 }
 
-function copyUpOne(sb: Super, inode: Inode, maxData: number): number {
+function newCopy(sb: Super, inode: Inode, maxData: number | undefined): Copy | number {
+  const data = realData(sb, inode);
+  if (typeof data === 'number') return data;
+  const [lower] = inode.lowers;
+  const copy: Copy = {
+    inode,
+    lower,
+    data,
+    st: new Stat(),
+    made: new Stat(),
+    maxData: maxData ?? Number.POSITIVE_INFINITY,
+    entry: null,
+    metacopy: null,
+  };
+  const err = lower.layer.stat(lower, copy.st);
+  if (err < 0) return err;
+  if (isUnmapped(copy.st)) return -EOVERFLOW;
+  if (maxData === undefined && needsMetaCopyUp(sb, inode)) copy.metacopy = METACOPY_PLAIN;
+  return copy;
+}
+
+function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number {
   const parent = inode.parent!;
   const dir = parent.upper!;
   const upper = dir.layer;
-  const lower = inode.lowers[0];
-  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData, entry: null };
-  const parentSt = new Stat();
-  let err = lower.layer.stat(lower, copy.st);
-  if (err < 0) return err;
-  if (isUnmapped(copy.st)) return -EOVERFLOW;
+  const copy = newCopy(sb, inode, maxData);
+  if (typeof copy === 'number') return copy;
   if (needsIndex(sb, copy.st.type, copy.st.nlink)) {
-    const entry = indexName(sb, originValue(sb, lower));
+    const entry = indexName(sb, originValue(sb, copy.lower));
     if (typeof entry === 'number') return entry;
     copy.entry = entry;
     if (!isDir(inode)) return copyUpToIndex(sb, copy, entry);
   }
-  err = upper.stat(dir, parentSt);
+  const parentSt = new Stat();
+  let err = upper.stat(dir, parentSt);
   if (err < 0) return err;
   err = setImpure(sb, parent);
   if (err >= 0 && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, parent);
@@ -117,8 +153,13 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
     return;
   }
   inode.nlink = inode.index ? copy.st.nlink : 1;
-  inode.lowers = [];
   inode.hasOrigin = keepsOrigin(copy);
+  if (copy.metacopy === null) {
+    inode.lowers = [];
+    inode.metacopy = null;
+  } else {
+    inode.metacopy = new Metacopy(copy.data, null, copy.metacopy.length > METACOPY_PLAIN.length);
+  }
   if (!inode.hasOrigin) {
     // A hard link is broken here: from now on this name is an object of its own.
     inode.ino = sb.mapIno(0, inode.upperIno);
@@ -152,17 +193,11 @@ function copyUpFile(sb: Super, copy: Copy, dir: Dentry, name: ByteString): numbe
 
 /** Data, owner, attributes, mode, times and the flush: all that makes the open `file` the lower's copy. */
 function fillFile(sb: Super, copy: Copy, file: number): number {
-  const { lower, st, made, maxData } = copy;
+  const { lower, st, made } = copy;
   const upper = sb.upper!;
-  const size = Math.min(st.size, maxData);
-  let err = 0;
-  if (size > 0) {
-    const source = lower.layer.open(lower, O_RDONLY);
-    if (source < 0) return source;
-    err = copyData(sb, lower.layer, source, upper, file, size, st.size);
-    lower.layer.close(source);
-    if (err < 0) return err;
-  }
+  const size = Math.min(st.size, copy.maxData);
+  let err = copy.metacopy === null ? copyFrom(sb, copy.data, file, size) : upper.ftruncate(file, size);
+  if (err < 0) return err;
   // The owner first: changing it would take capabilities and suid away again.
   err = upper.fchown(file, st.uid, st.gid);
   if (err < 0) return err;
@@ -177,6 +212,10 @@ function fillFile(sb: Super, copy: Copy, file: number): number {
     err = upper.fsetxattr(file, sb.names.origin, originValue(sb, lower), 0);
     if (err < 0) return err;
   }
+  if (copy.metacopy !== null) {
+    err = upper.fsetxattr(file, sb.names.metacopy, copy.metacopy, 0);
+    if (err < 0) return err;
+  }
   err = upper.fchmod(file, st.mode & 0o7777);
   if (err < 0) return err;
   // What was cut short has been truncated already, should nothing more come to pass.
@@ -186,7 +225,10 @@ function fillFile(sb: Super, copy: Copy, file: number): number {
   err = upper.fstat(file, made);
   if (err < 0) return err;
   // Without this a power cut can leave the name on disk and the data not: an empty file over good lower data.
-  return sb.config.fsync === 'volatile' ? 0 : upper.fsync(file, false);
+  // Of metadata alone there is no data to lose, and chown -R would wait for the disk at each file.
+  const { fsync } = sb.config;
+  const flushes = copy.metacopy === null ? fsync !== 'volatile' : fsync === 'strict';
+  return flushes ? upper.fsync(file, false) : 0;
 }
 
 /** Directories, symlinks and special files: made under a temporary name, then renamed. */
@@ -282,11 +324,8 @@ export function copyXattrs(sb: Super, lower: Dentry, set: (name: ByteString, val
 
 /** The lower was unlinked while in use: the copy gets no name and lives by its descriptor. */
 function copyUpUnlinked(sb: Super, inode: Inode, maxData: number): number {
-  const lower = inode.lowers[0];
-  const copy: Copy = { inode, lower, st: new Stat(), made: new Stat(), maxData, entry: null };
-  const err = lower.layer.stat(lower, copy.st);
-  if (err < 0) return err;
-  if (isUnmapped(copy.st)) return -EOVERFLOW;
+  const copy = newCopy(sb, inode, maxData);
+  if (typeof copy === 'number') return copy;
   const made = inode.type === S_IFREG ? fillUnnamed(sb, copy) : buildUnnamed(sb, copy);
   if (typeof made === 'number') return made;
   adopt(sb, copy, made);

@@ -1,15 +1,17 @@
 /**
  * Open files (kernel: fs/overlayfs/file.c). A file opened for reading stays on the lower until the
- * inode is copied up; the next use of the handle then moves to the upper, so that an old descriptor
- * reads what was written since, as the kernel's does.
+ * inode's data is copied up; the next use of the handle then moves to the upper, so that an old
+ * descriptor reads what was written since, as the kernel's does.
  */
-import type { Layer } from '../layer/layer.ts';
-import { FS_IMMUTABLE_FL, O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY, S_IFDIR } from '../sys/constants.ts';
-import { EBADF, EISDIR, EPERM, EROFS } from '../sys/errno.ts';
+import type { Dentry, Layer } from '../layer/layer.ts';
+import { FS_IMMUTABLE_FL, O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY, S_IFDIR, SEEK_DATA } from '../sys/constants.ts';
+import { EBADF, EISDIR, ENXIO, EPERM, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { killPriv } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import type { Inode } from './inode.ts';
+import { realData } from './lower-data.ts';
+import { hasUpperData } from './metacopy.ts';
 import { mayFallocate, mayOpen } from './protection.ts';
 import type { Super } from './super.ts';
 import { volatileStatus } from './volatile.ts';
@@ -20,8 +22,10 @@ export class OpenFile {
   /** The layer's file number. */
   file: number;
   readonly accmode: number;
-  /** Still on a lower: look whether the inode has been copied up. */
+  /** Still on a lower: look whether the inode's data has been copied up. */
   onLower: boolean;
+  /** Of metadata alone: the size that it shows, which its data must not be longer than. */
+  limit: number = Number.POSITIVE_INFINITY;
 
   constructor(inode: Inode, layer: Layer, file: number, accmode: number, onLower: boolean) {
     this.inode = inode;
@@ -33,7 +37,7 @@ export class OpenFile {
 }
 
 /**
- * Opens a regular file; writing, or O_TRUNC, copies up first (without the data that O_TRUNC drops).
+ * Opens a regular file; writing, or O_TRUNC, copies up its data first (but what O_TRUNC drops).
  * O_APPEND, O_DIRECT and the like are the caller's business: positions come with every request.
  */
 export function open(sb: Super, inode: Inode, flags: number, killSuid: boolean, scratch: Stat): OpenFile | number {
@@ -48,10 +52,19 @@ export function open(sb: Super, inode: Inode, flags: number, killSuid: boolean, 
     err = copyUp(sb, inode, truncates ? 0 : Number.POSITIVE_INFINITY);
     if (err < 0) return err;
   }
-  const real = inode.real;
+  const real = realData(sb, inode);
+  if (typeof real === 'number') return real;
   const file = real.layer.open(real, accmode);
   if (file < 0) return file;
-  const handle = new OpenFile(inode, real.layer, file, accmode, inode.upper === null);
+  const handle = new OpenFile(inode, real.layer, file, accmode, !hasUpperData(inode));
+  if (inode.metacopy !== null) {
+    const err = inode.real.layer.stat(inode.real, scratch);
+    if (err < 0) {
+      real.layer.close(file);
+      return err;
+    }
+    handle.limit = scratch.size;
+  }
   // Also what was copied up empty just now: its mtime is still the lower's, and so is its suid.
   if (truncates) {
     const err = truncateOpen(handle, scratch, killSuid);
@@ -80,14 +93,15 @@ function truncateOpen(handle: OpenFile, scratch: Stat, killSuid: boolean): numbe
 
 /** Moves a handle from the lower to the upper once the inode lives there. */
 function follow(handle: OpenFile): number {
-  if (!handle.onLower || !handle.inode.upper) return 0;
-  const upper = handle.inode.upper;
+  const { upper } = handle.inode;
+  if (!handle.onLower || !upper || !hasUpperData(handle.inode)) return 0;
   const file = upper.layer.open(upper, O_RDONLY);
   if (file < 0) return file;
   handle.layer.close(handle.file);
   handle.layer = upper.layer;
   handle.file = file;
   handle.onLower = false;
+  handle.limit = Number.POSITIVE_INFINITY;
   return 0;
 }
 
@@ -95,7 +109,8 @@ export function read(handle: OpenFile, buf: Uint8Array, off: number, len: number
   if (handle.accmode === O_WRONLY) return -EBADF;
   const err = follow(handle);
   if (err < 0) return err;
-  return handle.layer.read(handle.file, buf, off, len, pos);
+  const within = Math.min(len, Math.max(0, handle.limit - pos));
+  return within === 0 ? 0 : handle.layer.read(handle.file, buf, off, within, pos);
 }
 
 export function write(
@@ -125,9 +140,21 @@ export function write(
 export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean): number {
   const status = volatileStatus(sb, false);
   if (status !== null) return status;
-  // Nothing was written below.
-  if (handle.onLower) return 0;
-  return handle.layer.fsync(handle.file, dataOnly);
+  const { inode } = handle;
+  if (!handle.onLower) {
+    // The step from metadata alone to all of it is an attribute, which fdatasync(2) may leave behind.
+    return handle.layer.fsync(handle.file, dataOnly && !inode.completed);
+  }
+  // Nothing was written below; attributes may have been above.
+  return inode.upper === null || dataOnly ? 0 : syncFile(inode.upper);
+}
+
+function syncFile(d: Dentry): number {
+  const file = d.layer.open(d, O_RDONLY);
+  if (file < 0) return file;
+  const err = d.layer.fsync(file, false);
+  d.layer.close(file);
+  return err;
 }
 
 export function fallocate(handle: OpenFile, mode: number, off: number, len: number): number {
@@ -140,7 +167,11 @@ export function fallocate(handle: OpenFile, mode: number, off: number, len: numb
 export function lseek(handle: OpenFile, off: number, whence: number): number {
   const err = follow(handle);
   if (err < 0) return err;
-  return handle.layer.lseek(handle.file, off, whence);
+  const { limit } = handle;
+  if (off >= limit) return -ENXIO;
+  const found = handle.layer.lseek(handle.file, off, whence);
+  if (found < limit) return found;
+  return whence === SEEK_DATA ? -ENXIO : limit;
 }
 
 export function copyFileRange(from: OpenFile, offIn: number, to: OpenFile, offOut: number, len: number): number {

@@ -5,10 +5,18 @@ import type { IndexEntry } from './inode.ts';
 /** What the layers hold for one name. */
 export interface Found {
   upper: Dentry | null;
+  /** Of a file: the first that counts and, where that is metadata alone, the one with the data behind it. */
   lowers: Dentry[];
   isDir: boolean;
   opaque: boolean;
+  /** Of the upper. */
   redirect: ByteString | null;
+  /** The upper is metadata alone. */
+  upperMetacopy: boolean;
+  /** The length of the attribute of the first object, 0 where it holds its data. */
+  metacopySize: number;
+  /** The data is looked for in data-only layers, under this path, when it is needed. */
+  dataRedirect: ByteString | null;
   upperHasOrigin: boolean;
   upperIno: bigint;
   /** What the upper's overlay.protattr says. */

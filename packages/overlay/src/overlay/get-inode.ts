@@ -8,6 +8,7 @@ import { isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found, LowerId } from './found.ts';
 import { lowerIdentity } from './identify.ts';
 import { DirInode, Inode } from './inode.ts';
+import { metacopyOf } from './metacopy.ts';
 import { unionNlink } from './nlink.ts';
 import { protectionOf } from './protection.ts';
 import type { Super } from './super.ts';
@@ -40,7 +41,9 @@ function enter(sb: Super, inode: Inode, fs: number, ino: bigint): Inode {
 }
 
 function newInode(sb: Super, type: number, found: Found, st: Stat, origin: LowerId | null): Inode {
-  const inode = type === S_IFDIR ? newDir(found) : new Inode(type, found.upper, found.lowers);
+  const inode = type === S_IFDIR ? newDir(found) : new Inode(type, found.upper, found.lowers.slice(0, 1));
+  inode.metacopy = metacopyOf(found);
+  inode.redirect = found.redirect;
   inode.upperIno = found.upperIno;
   inode.hasOrigin = origin !== null;
   inode.escapedWhiteout = isWhiteoutDevice(st.mode, st.rdev);
@@ -59,6 +62,5 @@ function newInode(sb: Super, type: number, found: Found, st: Stat, origin: Lower
 function newDir(found: Found): DirInode {
   const dir = new DirInode(found.upper, found.lowers);
   dir.opaque = found.opaque;
-  dir.redirect = found.redirect;
   return dir;
 }

@@ -18,6 +18,7 @@ import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { type Inode, isDir } from './inode.ts';
+import { metacopySize } from './metacopy.ts';
 import { setNlinkLower, setNlinkUpper } from './nlink.ts';
 import { readProtattr } from './protattr.ts';
 import type { Super } from './super.ts';
@@ -67,19 +68,33 @@ export function lookupIndex(sb: Super, found: Found, out: Stat): number {
     // The copy of a hard link that was broken by a mount without the index.
     if (found.upper && st.ino !== found.upperIno) return 0;
     if (!found.upper) {
-      // Looked up by the lower's name: what the walk has not seen of the upper.
-      if (typeof dir.layer.getxattr(entry, sb.names.metacopy) !== 'number') return -EPERM;
-      found.protection = readProtattr(sb, entry);
+      const bad = readMarks(sb, found, entry);
+      if (bad < 0) return bad;
     }
     found.upper = entry;
     found.upperIno = st.ino;
     found.upperHasOrigin = true;
-    found.lowers = [];
+    if (!found.upperMetacopy) {
+      found.lowers = [];
+      found.dataRedirect = null;
+    }
     out.set(st);
     if (isDevice) asWhiteoutDevice(out);
   }
   found.index = { name, lowerNlink: origin.nlink };
   return 0;
+}
+
+/** Looked up by the lower's name: what the walk has not seen of the upper. */
+function readMarks(sb: Super, found: Found, entry: Dentry): number {
+  found.protection = readProtattr(sb, entry);
+  const size = metacopySize(sb, entry);
+  if (size < 0) return size;
+  found.upperMetacopy = size > 0;
+  found.metacopySize = size;
+  const redirect = size > 0 ? entry.layer.getxattr(entry, sb.names.redirect) : null;
+  if (redirect instanceof Uint8Array) found.redirect = redirect.toString('latin1');
+  return size > 0 && !sb.config.metacopy ? -EPERM : 0;
 }
 
 /** Whether it is worth a look: an upper non-directory in the index has a link there. */

@@ -10,6 +10,7 @@
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR } from '../sys/constants.ts';
+import type { Metacopy } from './metacopy.ts';
 
 /** A further name of an inode. */
 export interface Alias {
@@ -53,8 +54,14 @@ export class Inode {
   /** S_IFDIR, S_IFREG, … Never changes. */
   readonly type: number;
   upper: Dentry | null;
-  /** Directories: the merged stack below the upper. Others: the one lower that serves, while there is no upper. */
+  /** Directories: the merged stack below the upper. Others: the one lower that serves, while there is no upper with the data. */
   lowers: Dentry[];
+  /** The object is metadata alone, and this knows of its data; null for every other. */
+  metacopy: Metacopy | null = null;
+  /** It was, and its data has been copied up since (complete.ts). */
+  completed = false;
+  /** overlay.redirect of the upper: where to look in the lowers. */
+  redirect: ByteString | null = null;
   parent: DirInode | null = null;
   name: ByteString = '';
   aliases: Alias[] | null = null;
@@ -95,8 +102,6 @@ export class DirInode extends Inode {
   readonly children: Map<ByteString, Inode> = new Map();
   /** The upper hides all lowers (overlay.opaque, or made here over a whiteout). */
   opaque = false;
-  /** overlay.redirect of the upper: where to look in the lowers. */
-  redirect: ByteString | null = null;
   /** The upper has, or had, children with an origin: listing must look each entry up for its number. undefined: not looked at yet. */
   impure: boolean | undefined = undefined;
   /** Counts changes below this directory, so that listings know when they are out of date. */
@@ -250,9 +255,13 @@ function dropName(inode: Inode, parent: DirInode, name: ByteString): void {
 export function releaseReal(inode: Inode): void {
   const { upper } = inode;
   if (upper && (isDir(inode) || upper.pinned)) upper.layer.release(upper);
-  if (!isDir(inode)) return;
   // A lower that a redirect led to has a way of its own from its layer's root.
   const own = (d: Dentry): boolean => !inode.parent?.lowers.includes(d);
+  if (!isDir(inode)) {
+    const data = inode.metacopy?.data;
+    for (let d = data?.parent; d && own(d); d = d.parent) d.layer.release(d);
+    return;
+  }
   for (const lower of inode.lowers) {
     for (let d: Dentry | null = lower; d && (d === lower || own(d)); d = d.parent) d.layer.release(d);
   }

@@ -4,16 +4,17 @@
  * Redirects change the name to look for in the layers below; an absolute one goes back to the
  * stack of the root. What a layer's attributes say is read with one listxattr an object.
  */
-import { Dentry, type Layer } from '../layer/layer.ts';
+import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.ts';
-import { EINVAL, ENAMETOOLONG, ENOENT, EPERM } from '../sys/errno.ts';
+import { EACCES, EINVAL, EIO, ENAMETOOLONG, ENODATA, ENOENT, EOPNOTSUPP, EPERM } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, isEscapedWhiteout } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { getInode } from './get-inode.ts';
 import { identify, isOrigin } from './identify.ts';
 import { attach, type DirInode, type Inode, isDir, prefer } from './inode.ts';
+import { metacopySize } from './metacopy.ts';
 import { readProtattr } from './protattr.ts';
 import type { Super } from './super.ts';
 import { setImpure, setOrigin } from './util.ts';
@@ -28,7 +29,10 @@ interface Walk {
   stop: boolean;
   opaque: boolean;
   redirect: ByteString | null;
-  metacopy: boolean;
+  /** The last redirect that was met began at the root. */
+  absoluteRedirect: boolean;
+  /** The last object is metadata alone: the length of its attribute, else 0. */
+  metacopy: number;
   /** The lowest layer: its opaque and redirect marks cannot matter. */
   last: boolean;
   /** The overlay's own attributes found on the last object. */
@@ -37,16 +41,18 @@ interface Walk {
 }
 
 const none: readonly ByteString[] = [];
+/** There are no attributes, or none that this user may know of. */
+const noXattrs: ReadonlySet<number> = new Set([-EOPNOTSUPP, -ENODATA, -EACCES, -EPERM]);
 
-/** The overlay's own attributes, escaped ones too. */
-function overlayXattrs(sb: Super, d: Dentry): readonly ByteString[] {
+/** The overlay's own attributes, escaped ones too. Any other failure fails the lookup: a mark that is not seen would show what it hides. */
+function overlayXattrs(sb: Super, d: Dentry): readonly ByteString[] | number {
   const names = d.layer.listxattr(d);
-  if (typeof names === 'number' || names.length === 0) return none;
-  return names.filter((name) => name.startsWith(sb.names.prefix));
+  if (typeof names === 'number') return noXattrs.has(names) ? none : names;
+  return names.length === 0 ? none : names.filter((name) => name.startsWith(sb.names.prefix));
 }
 
 /**
- * One component in one layer (kernel: ovl_lookup_single). `prefixLength` and `post` are what stands
+ * One component in one layer (kernel: ovl_lookup_single). `prefix` and `post` are what stands
  * before and after the component in an absolute target, for a redirect met on the way.
  * @returns the dentry, null for nothing (or nothing that counts), or a negative errno.
  */
@@ -75,28 +81,14 @@ function lookupSingle(
     return null;
   }
   const d = new Dentry(layer, base, name);
-  if ((st.mode & S_IFMT) !== S_IFDIR) {
-    if (w.isDir || !lastElement) {
-      w.stop = true;
-      return null;
-    }
+  const type = st.mode & S_IFMT;
+  const blocked = type === S_IFDIR ? false : w.isDir || !lastElement;
+  // What is metadata alone above has its data in a regular file or nowhere.
+  if (blocked || (lastElement && w.metacopy > 0 && type !== S_IFREG)) {
     w.stop = true;
-    w.hasOriginXattr = false;
-    if ((st.mode & S_IFMT) === S_IFREG) {
-      const names = overlayXattrs(sb, d);
-      if (names.includes(sb.names.whiteout) && st.size === 0) {
-        w.opaque = true;
-        return null;
-      }
-      w.metacopy = names.includes(sb.names.metacopy);
-      w.hasOriginXattr = names.includes(sb.names.origin);
-      if (names.includes(sb.names.escapedWhiteout) && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
-      w.protattr = names.includes(sb.names.protattr);
-    } else if (layer === sb.upper) {
-      w.hasOriginXattr = overlayXattrs(sb, d).includes(sb.names.origin);
-    }
-    return d;
+    return null;
   }
+  if (type !== S_IFDIR) return lookupFile(sb, d, w, prefix, st);
   if (lastElement) w.isDir = true;
   if (w.last) return d;
   if (aufs && layer.lookup(d, AUFS_OPAQUE, sb.scratch) >= 0) {
@@ -105,6 +97,7 @@ function lookupSingle(
     return d;
   }
   const names = overlayXattrs(sb, d);
+  if (typeof names === 'number') return names;
   w.hasOriginXattr = names.includes(sb.names.origin);
   w.protattr = names.includes(sb.names.protattr);
   if (names.includes(sb.names.opaque)) {
@@ -122,6 +115,42 @@ function lookupSingle(
   return d;
 }
 
+/** The half of lookupSingle for what is no directory: `d` ends the walk unless it is metadata alone. */
+function lookupFile(sb: Super, d: Dentry, w: Walk, prefix: ByteString, st: Stat): Dentry | null | number {
+  w.metacopy = 0;
+  w.hasOriginXattr = false;
+  const regular = (st.mode & S_IFMT) === S_IFREG;
+  if (regular || d.layer === sb.upper) {
+    const names = overlayXattrs(sb, d);
+    if (typeof names === 'number') return names;
+    if (regular && names.includes(sb.names.whiteout) && st.size === 0) {
+      w.stop = w.opaque = true;
+      return null;
+    }
+    w.hasOriginXattr = names.includes(sb.names.origin);
+    w.protattr = regular && names.includes(sb.names.protattr);
+    if (regular && names.includes(sb.names.metacopy)) return lookupMetacopy(sb, d, w, prefix, names);
+    if (names.includes(sb.names.escapedWhiteout) && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
+  }
+  w.stop = true;
+  return d;
+}
+
+function lookupMetacopy(
+  sb: Super,
+  d: Dentry,
+  w: Walk,
+  prefix: ByteString,
+  names: readonly ByteString[],
+): Dentry | number {
+  w.metacopy = metacopySize(sb, d);
+  if (w.metacopy < 0) return w.metacopy;
+  if (w.metacopy === 0) w.stop = true;
+  if (w.metacopy === 0 || w.last || !names.includes(sb.names.redirect)) return d;
+  const bad = readRedirect(sb, d, w, prefix, '');
+  return bad < 0 ? bad : d;
+}
+
 /** kernel: ovl_check_redirect. The value decides what the layers below are asked for. */
 function readRedirect(sb: Super, d: Dentry, w: Walk, prefix: ByteString, post: ByteString): number {
   const value = d.layer.getxattr(d, sb.names.redirect);
@@ -131,7 +160,11 @@ function readRedirect(sb: Super, d: Dentry, w: Walk, prefix: ByteString, post: B
     sb.hooks.log(`invalid redirect '${redirect}' in ${d.layer.label}`);
     return -EINVAL;
   }
-  w.redirect = redirect.startsWith('/') ? redirect + post : prefix + redirect + post;
+  const absolute = redirect.startsWith('/');
+  // A parent on the way may have been opaque; what lies elsewhere it does not hide.
+  if (absolute) w.stop = false;
+  w.absoluteRedirect = absolute;
+  w.redirect = (absolute ? '' : prefix) + redirect + post;
   w.target = w.redirect;
   return 0;
 }
@@ -156,11 +189,10 @@ function lookupLayer(sb: Super, base: Dentry, w: Walk, st: Stat): Dentry | null 
     for (let d = at; d !== base; d = d.parent!) base.layer.release(d);
   };
   for (let i = 0; i < parts.length; i++) {
-    const prefix = `/${parts
-      .slice(0, i)
-      .map((p) => `${p}/`)
-      .join('')}`;
-    const post = i + 1 < parts.length ? `/${parts.slice(i + 1).join('/')}` : '';
+    // A redirect on the way changes what stands before, never what is still to come.
+    const rest = parts.slice(i).join('/');
+    const prefix = w.target.slice(0, w.target.length - rest.length);
+    const post = rest.slice(parts[i].length);
     const found = lookupSingle(sb, at, parts[i], w, prefix, post, st);
     if (found === null || typeof found === 'number') {
       leave();
@@ -184,7 +216,8 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     stop: false,
     opaque: false,
     redirect: null,
-    metacopy: false,
+    absoluteRedirect: false,
+    metacopy: 0,
     last: false,
     hasOriginXattr: false,
     protattr: false,
@@ -195,6 +228,9 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     isDir: false,
     opaque: false,
     redirect: null,
+    upperMetacopy: false,
+    metacopySize: 0,
+    dataRedirect: null,
     upperHasOrigin: false,
     protection: 0,
     upperIno: 0n,
@@ -207,7 +243,6 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
   if (parent.upper) {
     const got = lookupLayer(sb, parent.upper, w, out);
     if (typeof got === 'number') return got;
-    if (w.metacopy) return refuseMetacopy(sb, parent.upper.layer, name);
     found.upper = got;
     found.opaque = w.opaque;
     found.redirect = w.redirect;
@@ -215,47 +250,77 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
       found.upperHasOrigin = w.hasOriginXattr;
       found.upperIno = out.ino;
       if (w.protattr) found.protection = readProtattr(sb, got);
+      found.upperMetacopy = w.metacopy > 0;
+      found.metacopySize = w.metacopy;
       if (w.redirect?.startsWith('/')) stack = sb.root.lowers;
     }
   }
-  const st = found.upper ? new Stat() : out;
-  const root = sb.root.lowers;
-  for (let i = 0; !w.stop && i < stack.length; i++) {
-    const base = stack[i];
-    w.last = sb.config.redirectFollow ? base.layer === root[root.length - 1].layer : i === stack.length - 1;
-    const redirectBefore = w.redirect;
-    const got = lookupLayer(sb, base, w, found.lowers.length > 0 ? sb.scratch : st);
-    if (typeof got === 'number') return got;
-    if (got === null) continue;
-    if (w.metacopy) return refuseMetacopy(sb, base.layer, name);
-    if (sb.config.nfsExport && found.upper && found.lowers.length === 0 && w.isDir) {
-      if (!found.upperHasOrigin) fixOrigin(sb, parent, found.upper, got);
-      found.upperHasOrigin = true;
-      if (!isOrigin(sb, found.upper, got)) break;
-    }
-    if (found.lowers.length === 0) {
-      found.lowerIno = st.ino;
-      found.lowerNlink = st.nlink;
-    }
-    found.lowers.push(got);
-    if (w.redirect !== null && !sb.config.redirectFollow) {
-      sb.hooks.log(`refusing to follow redirect '${w.redirect}' of ${name} in ${base.layer.label}`);
-      return -EPERM;
-    }
-    if (w.redirect?.startsWith('/') && w.redirect !== redirectBefore && stack !== root) {
-      stack = root;
-      i = sb.lowers.indexOf(base.layer);
-    }
-  }
+  const err = lookupLowers(sb, parent, stack, name, w, found, out);
+  if (err < 0) return err;
   found.isDir = w.isDir;
   if (!found.upper && found.lowers.length === 0) return null;
   return found;
 }
 
-/** A file whose data is elsewhere, and the option to follow it is off: its zeros must never be shown as data. */
-function refuseMetacopy(sb: Super, layer: Layer, name: ByteString): number {
-  sb.hooks.log(`refusing to follow metacopy of ${name} in ${layer.label}`);
-  return -EPERM;
+/** The lowers' half of ovl_lookup. */
+function lookupLowers(
+  sb: Super,
+  parent: DirInode,
+  from: readonly Dentry[],
+  name: ByteString,
+  w: Walk,
+  found: Found,
+  out: Stat,
+): number {
+  const st = found.upper ? new Stat() : out;
+  const root = sb.root.lowers;
+  const { lowers } = found;
+  let stack = from;
+  for (let i = 0; !w.stop && i < stack.length; i++) {
+    if (!mayFollow(sb, w, name)) return -EPERM;
+    const base = stack[i];
+    // The lowest file may still say where in the data-only layers its data is.
+    if (!sb.config.redirectFollow && sb.dataLayers.length === 0) w.last = i === stack.length - 1;
+    else if (w.isDir || sb.dataLayers.length === 0) w.last = base.layer === root[root.length - 1].layer;
+    const got = lookupLayer(sb, base, w, lowers.length > 0 ? sb.scratch : st);
+    if (typeof got === 'number') return got;
+    if (got === null) continue;
+    if (sb.config.nfsExport && found.upper && lowers.length === 0 && w.isDir) {
+      if (!found.upperHasOrigin) fixOrigin(sb, parent, found.upper, got);
+      found.upperHasOrigin = true;
+      if (!isOrigin(sb, found.upper, got)) break;
+    }
+    if (lowers.length === 0) {
+      found.lowerIno = st.ino;
+      found.lowerNlink = st.nlink;
+      if (!found.upper) found.metacopySize = w.metacopy;
+    }
+    // Of files that are metadata alone the topmost counts; those between it and the data do not.
+    if (w.metacopy === 0 || lowers.length === 0) lowers.push(got);
+    if (w.redirect?.startsWith('/') && stack !== root) {
+      stack = root;
+      i = sb.lowers.indexOf(base.layer);
+    }
+  }
+  if (w.metacopy > 0 && lowers.length > 0 && sb.dataLayers.length > 0 && w.absoluteRedirect) {
+    found.dataRedirect = w.redirect;
+    return 0;
+  }
+  if (!mayFollow(sb, w, name)) return -EPERM;
+  if (w.metacopy > 0) {
+    sb.hooks.log(`metacopy with no lower data found - abort lookup (${name})`);
+    return -EIO;
+  }
+  return 0;
+}
+
+/** kernel: ovl_check_follow_redirect. Zeros must never be shown as data, nor what another name was to hide. */
+function mayFollow(sb: Super, w: Walk, name: ByteString): boolean {
+  const metacopy = w.metacopy > 0 && !sb.config.metacopy;
+  const redirect = w.redirect !== null && !sb.config.redirectFollow;
+  if (metacopy) sb.hooks.log(`refusing to follow metacopy origin for ${name}`);
+  else if (redirect) sb.hooks.log(`refusing to follow redirect '${w.redirect}' of ${name}`);
+  return !metacopy && !redirect;
 }
 
 /**

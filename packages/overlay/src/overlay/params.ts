@@ -150,11 +150,7 @@ export function verifyParams(p: OverlayParams, userRedirect = false): Refusal | 
 export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Refusal {
   const refusal = verifyParams(p, ctx.userRedirect);
   if (refusal) return refusal;
-  const absent: [boolean, string][] = [
-    [p.metacopy === true, 'metacopy=on'],
-    [p.verity !== undefined && p.verity !== 'off', `verity=${p.verity}`],
-    [p.datadirs.length > 0, 'data-only layers'],
-  ];
+  const absent: [boolean, string][] = [[p.verity !== undefined && p.verity !== 'off', `verity=${p.verity}`]];
   for (const [asked, name] of absent) {
     if (asked) return refuse(`${name} is served by the kernel's overlay only (backend=kernel)`, -EOPNOTSUPP);
   }

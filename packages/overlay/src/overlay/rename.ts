@@ -20,14 +20,12 @@ import { attach, type DirInode, detach, follow, type Inode, isDir, move, prefer 
 import { lookup } from './lookup.ts';
 import { mayCreate, mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
+import { setRedirect } from './redirect.ts';
 import { gone, keepAlive, letGo, losesName, lowerPositive } from './remove.ts';
 import type { Super } from './super.ts';
 import { dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup } from './whiteout.ts';
 import { isAnyWhiteout } from './xwhiteout.ts';
-
-/** Longest redirect in bytes; the kernel's redirect_max. */
-const REDIRECT_MAX = 256;
 
 /**
  * `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT (a whiteout of the user's, `who`, is left at
@@ -132,38 +130,15 @@ function mark(sb: Super, inode: Inode, newParent: DirInode, same: boolean): numb
   // The new parent will hold something whose number is its origin's.
   let err = !same && inode.hasOrigin ? setImpure(sb, newParent) : 0;
   if (err >= 0 && !same && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, newParent);
-  if (err < 0 || !isDir(inode)) return err;
+  if (err < 0) return err;
+  if (inode.metacopy !== null) return setRedirect(sb, inode, same);
+  if (!isDir(inode)) return 0;
   if (inode.lowers.length > 0) return setRedirect(sb, inode, same);
   if (inode.opaque || !newParent.isMerge) return 0;
   const marked = setOpaque(sb, inode.upper!);
   if (marked < 0) return marked;
   inode.opaque = true;
   return 0;
-}
-
-/** kernel: ovl_set_redirect. Inside one directory the old name alone; elsewhere the path from the root. */
-function setRedirect(sb: Super, inode: DirInode, same: boolean): number {
-  if (inode.redirect !== null && (same || inode.redirect.startsWith('/'))) return 0;
-  const redirect = same ? inode.name : redirectPath(inode);
-  if (redirect.length > REDIRECT_MAX) return -EXDEV;
-  const upper = inode.upper!;
-  const err = upper.layer.setxattr(upper, sb.names.redirect, Buffer.from(redirect, 'latin1'), 0);
-  if (err < 0) {
-    sb.hooks.log(`failed to set redirect '${redirect}' (${err}), leaving the rename to the caller`);
-    return -EXDEV;
-  }
-  inode.redirect = redirect;
-  return 0;
-}
-
-/** Where the lowers hold this directory, from the root, through the redirects of its parents. */
-function redirectPath(inode: DirInode): ByteString {
-  let path = '';
-  for (let at = inode; at.parent; at = at.parent) {
-    if (at.redirect?.startsWith('/')) return at.redirect + path;
-    path = `/${at.redirect ?? at.name}${path}`;
-  }
-  return path;
 }
 
 function swap(

@@ -29,6 +29,8 @@ export interface SuperHooks {
 export interface SuperLayers {
   /** Topmost first. */
   lowers: Layer[];
+  /** Data-only layers, below all lowers. */
+  data?: Layer[];
   upper: Layer | null;
   /** A layer whose root is the workdir, on the upper's mount. */
   work: Layer | null;
@@ -39,6 +41,7 @@ export class Super {
   config: Config;
   readonly names: XattrNames;
   readonly lowers: readonly Layer[];
+  readonly dataLayers: readonly Layer[];
   readonly upper: Layer | null;
   readonly hooks: SuperHooks;
   readonly inodes: InodeTable = new InodeTable();
@@ -66,6 +69,7 @@ export class Super {
   constructor(config: Config, layers: SuperLayers, hooks: SuperHooks) {
     this.names = new XattrNames(config.userxattr);
     this.lowers = layers.lowers;
+    this.dataLayers = layers.data ?? [];
     this.upper = layers.upper;
     this.workLayer = layers.work;
     this.hooks = hooks;
@@ -129,11 +133,12 @@ export class Super {
 
   private numberFilesystems(): void {
     if (this.upper) this.fsNumbers.set(this.upper.dev, 0);
-    for (const layer of this.lowers) {
+    const lowers = [...this.lowers, ...this.dataLayers];
+    for (const layer of lowers) {
       if (!this.fsNumbers.has(layer.dev))
         this.fsNumbers.set(layer.dev, this.upper ? this.fsNumbers.size : this.fsNumbers.size + 1);
     }
-    const all = this.upper ? [this.upper, ...this.lowers] : this.lowers;
+    const all = this.upper ? [this.upper, ...lowers] : lowers;
     const ino32 = all.every((layer) => {
       const id = layer.fileHandle(layer.root);
       return typeof id !== 'number' && id.type === 1 && id.handle.length === 8;
@@ -144,7 +149,7 @@ export class Super {
   }
 
   destroy(): void {
-    for (const layer of this.lowers) layer.destroy();
+    for (const layer of [...this.lowers, ...this.dataLayers]) layer.destroy();
     this.workLayer?.destroy();
     this.upper?.destroy();
   }

@@ -45,7 +45,7 @@ export function setOpaque(sb: Super, dir: Dentry, error: number = -EXDEV): numbe
  * mounts and no new directory may be made opaque without need (kernel: ovl_allow_offline_changes).
  */
 export function allowsOfflineChanges(sb: Super): boolean {
-  return !sb.config.index && !sb.config.redirectOn && sb.config.xino !== 'on';
+  return !sb.config.index && !sb.config.redirectOn && !sb.config.metacopy && sb.config.xino !== 'on';
 }
 
 /** A change below `dir`: its listing is out of date. */

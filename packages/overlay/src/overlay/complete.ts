@@ -1,0 +1,47 @@
+/**
+ * Completion: the data of an upper that is metadata alone (kernel: ovl_copy_up_meta_inode_data).
+ * The data is copied into the upper file where it stands, flushed, and then `overlay.metacopy` goes.
+ * Until that attribute is gone the lower's data is what everybody sees, so that a crash on the way
+ * leaves the old file; the redirect stays behind, as the kernel leaves it.
+ *
+ * What is about to be cut off is not copied. It is cut off first: the size of metadata alone is all
+ * that is seen of it, so that between the steps the file is the lower's, only shorter.
+ */
+import type { Dentry } from '../layer/layer.ts';
+import { O_RDWR, UTIME_NOW } from '../sys/constants.ts';
+import { ENODATA } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
+import { copyFrom } from './copy-data.ts';
+import type { Inode } from './inode.ts';
+import type { Super } from './super.ts';
+
+const CAPABILITY = 'security.capability';
+
+/** `keep`: how many bytes are worth copying. @returns 0, or a negative errno with nothing changed but the size. */
+export function completeData(sb: Super, inode: Inode, data: Dentry, keep: number): number {
+  const upper = inode.upper!;
+  const layer = upper.layer;
+  const st = new Stat();
+  let err = layer.stat(upper, st);
+  if (err < 0) return err;
+  // Writing takes it away, and nobody has written yet.
+  const capability = layer.getxattr(upper, CAPABILITY);
+  const file = layer.open(upper, O_RDWR);
+  if (file < 0) return file;
+  const length = Math.min(st.size, keep);
+  if (length < st.size) err = layer.ftruncate(file, length);
+  if (err >= 0) err = copyFrom(sb, data, file, length);
+  // Nor has anybody changed the file's content, unless by cutting it short.
+  const mtimeNsec = length < st.size ? UTIME_NOW : st.mtimeNsec;
+  if (err >= 0) err = layer.futimens(file, st.atime, st.atimeNsec, st.mtime, mtimeNsec);
+  if (err >= 0 && sb.config.fsync !== 'volatile') err = layer.fsync(file, false);
+  if (err >= 0 && typeof capability !== 'number') err = layer.setxattr(upper, CAPABILITY, capability, 0);
+  layer.close(file);
+  if (err < 0) return err;
+  err = layer.removexattr(upper, sb.names.metacopy);
+  if (err < 0 && err !== -ENODATA) return err;
+  inode.metacopy = null;
+  inode.lowers = [];
+  inode.completed = true;
+  return 0;
+}
