@@ -15,11 +15,15 @@ import type { Sys } from 'stratafs/internal/sys/sys';
 import { check } from './expect.ts';
 
 export interface BaseDir {
+  /** Begins the names of what belongs to this one: '' for a plain directory. */
+  readonly label: string;
   readonly path: ByteString;
   /** May mount, act for other users and write trusted xattrs. */
   readonly privileged: boolean;
   /** Why not, where it may not. */
   readonly reason: string;
+  /** Whether files here have handles that last. */
+  readonly handles: boolean;
   /** A fresh directory below, mode 0755. */
   make(name: string): ByteString;
   close(): void;
@@ -38,8 +42,11 @@ function enterNamespace(sys: Sys): number {
   return namespace;
 }
 
-/** STRATA_CONFORMANCE_DIR puts layers on a filesystem of one's choice. */
-export function openBaseDir(sys: Sys): BaseDir {
+/**
+ * STRATA_CONFORMANCE_DIR puts layers on a filesystem of one's choice. `noatime`: what stands between the
+ * cases and this directory may look at its files as it likes.
+ */
+export function openBaseDir(sys: Sys, noatime = false): BaseDir {
   const chosen = process.env.STRATA_CONFORMANCE_DIR;
   const entered = enterNamespace(sys);
   if (entered === 0) {
@@ -47,7 +54,10 @@ export function openBaseDir(sys: Sys): BaseDir {
     const target = fromText(path);
     check(sys.fchmodat(c.AT_FDCWD, target, 0o755, 0), 'chmod');
     if (chosen === undefined) {
-      check(sys.mount('stratafs-conformance', target, 'tmpfs', c.MS_STRICTATIME, 'mode=0755'), 'mount tmpfs');
+      check(
+        sys.mount('stratafs-conformance', target, 'tmpfs', noatime ? c.MS_NOATIME : c.MS_STRICTATIME, 'mode=0755'),
+        'mount tmpfs',
+      );
     }
     return opened(sys, path, true, '', () => {
       if (chosen === undefined) {
@@ -97,9 +107,11 @@ function canHoldUpper(sys: Sys, path: ByteString): boolean {
 function opened(sys: Sys, path: string, privileged: boolean, reason: string, unmount: () => void): BaseDir {
   const base = fromText(path);
   return {
+    label: '',
     path: base,
     privileged,
     reason,
+    handles: true,
     make(name) {
       const made = `${base}/${name}`;
       check(sys.mkdirat(c.AT_FDCWD, made, 0o755), made);

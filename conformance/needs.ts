@@ -5,6 +5,7 @@ import { type Attrs, needsRoot, type Tree } from './tree.ts';
 export interface Host {
   readonly privileged: boolean;
   readonly reason: string;
+  readonly handles: boolean;
 }
 
 /** What of the needs of a case is not there, in words, or null. */
@@ -20,6 +21,9 @@ export function lacking(
     trees.some((tree) => needsRoot({ dir: { type: 'dir', entries: tree ?? {}, ...test.dir } }));
   if (asksRoot && !host.privileged) {
     return host.reason;
+  }
+  if (needs.includes('handles') && !host.handles) {
+    return 'files of a FUSE mount have no handles that outlive it';
   }
   return needs.includes('vfs') && target === 'in-process'
     ? 'the VFS, which answers this call, is not part of it'

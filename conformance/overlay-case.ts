@@ -12,6 +12,8 @@ export interface Union {
   readonly target: Exclude<TargetName, 'plain'>;
   /** Not the kernel: where docs/differences.md promises more than the kernel does. */
   readonly ours: boolean;
+  /** The layers' filesystem has file handles, by which a copy is known for what it was copied from. */
+  readonly handles: boolean;
   /** The case's directory as seen from the root of the union: absolute redirects begin with it. */
   readonly at: ByteString;
   /** The case's directory on disk, in the upper; it must be there. */

@@ -21,6 +21,7 @@ const GROUP: ByteString = 'cases';
 class PlayedUnion implements Union {
   readonly target: Backend['name'];
   readonly ours: boolean;
+  readonly handles: boolean;
   readonly at: ByteString;
   readonly #sys: Sys;
   readonly #stage: Stage;
@@ -35,6 +36,7 @@ class PlayedUnion implements Union {
     this.#lowers = lowers;
     this.target = backend.name;
     this.ours = backend.name !== 'kernel';
+    this.handles = stage.handles;
     this.at = `/${path}`;
   }
 

@@ -116,6 +116,7 @@ export function describeOverlayUppers(
   groups: Readonly<Record<string, OverlayGroup>>,
   plays: ReadonlyMap<string, OverlayPlay>,
   since: number,
+  stacked: BaseDir | null = null,
 ): void {
   for (const [groupName, group] of Object.entries(groups)) {
     const ours = plays.get(groupName);
@@ -123,9 +124,15 @@ export function describeOverlayUppers(
       continue;
     }
     const names = playableCases(group, kernel, base).filter((name) =>
-      playableCases(group, backend, base).includes(name),
+      playableCases(group, backend, stacked ?? base).includes(name),
     );
-    const oracle = new OverlayPlay(sys, base, kernel, `oracle-of-${backend.name}-${groupName}`, group);
+    const oracle = new OverlayPlay(
+      sys,
+      base,
+      kernel,
+      `oracle-of-${(stacked ?? base).label}${backend.name}-${groupName}`,
+      group,
+    );
     describe(groupName, () => {
       beforeAll(async () => {
         await oracle.begin(names);
@@ -137,10 +144,13 @@ export function describeOverlayUppers(
       afterAll(() => oracle.end(), 60_000);
       for (const name of names) {
         it(`${name}: the upper is the kernel's`, () => {
-          report(upperDifferences(sys, oracle.upperPath(name), ours.upperPath(name), since), 'the uppers differ');
+          report(
+            upperDifferences(sys, oracle.upperPath(name), ours.upperPath(name), since, stacked !== null),
+            'the uppers differ',
+          );
         });
       }
-      if (!group.own) {
+      if (!group.own && stacked === null) {
         describeSwap(
           sys,
           backend,

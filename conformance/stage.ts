@@ -41,6 +41,7 @@ export class Stage {
   /** How the overlay's own xattrs begin on these layers. */
   readonly prefix: ByteString;
   readonly #privileged: boolean;
+  readonly handles: boolean;
   #view: View | null = null;
 
   constructor(sys: Sys, base: BaseDir, backend: Backend, name: string, plan: StageOptions) {
@@ -48,6 +49,7 @@ export class Stage {
     this.#backend = backend;
     this.#plan = plan;
     this.#privileged = base.privileged;
+    this.handles = base.handles;
     this.prefix = marksPrefix(plan.options);
     const at = base.make(name);
     const make = (part: string): ByteString => {

@@ -166,7 +166,9 @@ export type Need =
   /** Acting for other users, chown, device nodes, trusted.* xattrs. */
   | 'root'
   /** System calls that only a mounted (or plain) tree has: the VFS answers them, not the filesystem. */
-  | 'vfs';
+  | 'vfs'
+  /** File handles of the layers that outlive a mount. */
+  | 'handles';
 
 export type TargetName = 'plain' | 'kernel' | 'fuse' | 'in-process';
 

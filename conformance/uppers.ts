@@ -7,17 +7,21 @@
  *   - the origin xattr: a file handle of the lower's own inode, so that its presence is compared
  *   - link counts of whiteouts: the kernel makes them links of one inode, within limits of its own
  *   - sizes, times of access and change, inode numbers: not part of what a layer says
+ *   - `opaque` = `x` of an upper that lies in a mount of ours, which puts it beside the whiteouts made in it
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import { differences, type Entry, type Snapshot, snapshotTree } from './snapshot.ts';
+
+/** The value `x`, as snapshots write it. */
+const X = '78';
 
 /** Seconds since 1970 from which on a time counts as now. */
 export function runBegan(): number {
   return Math.floor(Date.now() / 1000) - 1;
 }
 
-function masked(entry: Entry, since: number): Entry {
+function masked(entry: Entry, since: number, stacked: boolean): Entry {
   const out: Record<string, string> = { ...entry };
   if (
     out.mtime !== undefined &&
@@ -30,6 +34,9 @@ function masked(entry: Entry, since: number): Entry {
     if (/^xattr (trusted|user)\.overlay\.origin$/.test(key)) {
       out[key] = 'present';
     }
+    if (stacked && /^xattr (trusted|user)\.overlay\.opaque$/.test(key) && out[key] === X) {
+      delete out[key];
+    }
   }
   if (out.type === 'chr' && out.rdev === '0') {
     delete out.nlink;
@@ -37,11 +44,22 @@ function masked(entry: Entry, since: number): Entry {
   return out;
 }
 
-function upperAt(sys: Sys, path: ByteString, since: number): Snapshot {
-  return new Map([...snapshotTree(sys, path)].map(([name, entry]) => [name, masked(entry, since)]));
+function upperAt(sys: Sys, path: ByteString, since: number, stacked: boolean): Snapshot {
+  return new Map([...snapshotTree(sys, path)].map(([name, entry]) => [name, masked(entry, since, stacked)]));
 }
 
-/** One line for each difference between two uppers of the same commands. */
-export function upperDifferences(sys: Sys, kernels: ByteString, ours: ByteString, since: number): string[] {
-  return differences(upperAt(sys, kernels, since), upperAt(sys, ours, since), 'the kernel’s upper', 'ours');
+/** One line for each difference between two uppers of the same commands; `stacked`: ours lies in a mount of ours. */
+export function upperDifferences(
+  sys: Sys,
+  kernels: ByteString,
+  ours: ByteString,
+  since: number,
+  stacked = false,
+): string[] {
+  return differences(
+    upperAt(sys, kernels, since, false),
+    upperAt(sys, ours, since, stacked),
+    'the kernel’s upper',
+    'ours',
+  );
 }

@@ -161,14 +161,18 @@ function preciousCases(): OverlayCases {
         ];
         equal(t.inUpper('x'), true);
         equal(tell(lstat(m, 'x')), tell(before));
-        equal(lstat(m, 'x').ino, before.ino, 'inode number');
+        if (t.handles) {
+          equal(lstat(m, 'x').ino, before.ino, 'inode number');
+        }
         const onDisk = lstat(t.upper(), 'x');
         equal(tell(onDisk), tell(before));
         equal(xattrs(m), expected);
         equal(xattrs(t.upper()), expected);
         m = await t.remount();
         equal(tell(lstat(m, 'x')), tell(before));
-        equal(lstat(m, 'x').ino, before.ino, 'inode number after a remount');
+        if (t.handles) {
+          equal(lstat(m, 'x').ino, before.ino, 'inode number after a remount');
+        }
         equal(xattrs(m), expected);
         if (before.type === c.S_IFREG) {
           bytesAre(readFile(m, 'x'), 'content');
@@ -340,7 +344,9 @@ export const copyUpCases: OverlayCases = {
       equal(lstat(u, 'f').ino, lstat(u, 'new').ino);
       equal(lstat(u, 'f').nlink, 2);
       equal([lstat(m, 'f').nlink, lstat(m, 'new').nlink], [2, 2]);
-      equal([lstat(m, 'f').ino, lstat(m, 'new').ino], [ino, ino]);
+      if (t.handles) {
+        equal([lstat(m, 'f').ino, lstat(m, 'new').ino], [ino, ino]);
+      }
     },
   },
   'opening a FIFO or a device for writing does not copy it up': {

@@ -28,6 +28,7 @@ function fileCount(prefix: string, count: number): Tree {
 export const identityCases: OverlayCases = {
   'inode numbers survive copy-up, rename and remount': {
     lowers: [things],
+    needs: ['handles'],
     async run(m, t) {
       const before = inodes(m);
       equal(new Set(Object.values(before)).size, 5, 'different numbers');

@@ -100,7 +100,9 @@ export const userxattrCases: OverlayCases = {
       equal(t.marked('d', 'impure'), 'y');
       ok(t.upper().getxattr('d/f', 'user.overlay.origin'));
       m = await t.remount();
-      equal(lstat(m, 'd/f').ino, ino);
+      if (t.handles) {
+        equal(lstat(m, 'd/f').ino, ino);
+      }
       bytesAre(readFile(m, 'd/f'), 'changed');
     },
   },

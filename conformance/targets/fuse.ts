@@ -17,8 +17,8 @@ import { mountedView } from './mounted.ts';
 
 const HANG_MS = 300_000;
 
-/** [0] counts doors made; [1] is the pid of the server, 0 for none. */
-const shared = new Int32Array(new SharedArrayBuffer(8));
+/** [0] counts doors made; the others are the pids of servers, 0 for none. */
+const shared = new Int32Array(new SharedArrayBuffer(64));
 
 const watch = `
 const { workerData } = require('node:worker_threads');
@@ -26,10 +26,10 @@ const shared = new Int32Array(workerData);
 let seen = -1;
 setInterval(() => {
   const now = Atomics.load(shared, 0);
-  const pid = Atomics.load(shared, 1);
-  if (now === seen && pid !== 0) {
+  for (let at = 1; now === seen && at < shared.length; at++) {
+    const pid = Atomics.exchange(shared, at, 0);
+    if (pid === 0) continue;
     console.error('no case ended for five minutes: killing FUSE server ' + pid);
-    Atomics.store(shared, 1, 0);
     try { process.kill(pid, 'SIGKILL'); } catch {}
   }
   seen = now;
@@ -38,10 +38,13 @@ setInterval(() => {
 
 let watchdog: Worker | null = null;
 
-function guard(pid: number): void {
-  Atomics.store(shared, 1, pid);
+/** @returns the place of `pid` among the guarded. */
+function guard(pid: number): number {
+  const at = shared.indexOf(0, 1);
+  Atomics.store(shared, at, pid);
   watchdog ??= new Worker(watch, { eval: true, workerData: shared.buffer });
   watchdog.unref();
+  return at;
 }
 
 /** Waits until a server has finished what follows its unmounting. */
@@ -70,9 +73,9 @@ export const fuse: Backend = {
       }
       throw error;
     }
-    guard(pid);
+    const guarded = guard(pid);
     const view = mountedView(sys, layers.merged, async () => {
-      Atomics.store(shared, 1, 0);
+      Atomics.store(shared, guarded, 0);
       check(sys.umount2(layers.merged, 0), `umount ${layers.merged}`);
       await ended(sys, pid);
     });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { u32, u64 } from '../../test/support/fuse-request.ts';
 import { serve } from '../../test/support/fuse-serve.ts';
+import { ATTR_BY_ROOT } from '../ops/ops.ts';
 import { EFBIG, EINVAL, ENODATA, ERANGE } from '../sys/errno.ts';
 import * as f from './flags.ts';
 import * as op from './opcodes.ts';
@@ -27,7 +28,7 @@ describe('attributes', () => {
     const valid = 0b1111_1111_1111;
     const parts = [u32(valid), u32(0), u64(9), u64(123), u64(1), u64(-5), u64(6), u64(0)];
     parts.push(u32(7), u32(8), u32(0), u32(0o640), u32(0), u32(1000), u32(1001), u32(0));
-    expect(call(op.SETATTR, parts, { nodeid: 5 }).payload.length).toBe(104);
+    expect(call(op.SETATTR, parts, { nodeid: 5, uid: 1000 }).payload.length).toBe(104);
     expect(seen).toEqual([
       5,
       {
@@ -43,6 +44,20 @@ describe('attributes', () => {
         gid: 1001,
       },
     ]);
+  });
+
+  test('SETATTR tells when root changes the owner or the size', () => {
+    const seen: number[] = [];
+    const { call } = serve({
+      setattr(_caller, _nodeid, set) {
+        seen.push(set.valid);
+        return 0;
+      },
+    });
+    for (const uid of [0, 1000]) {
+      for (const valid of [0b110, 0b1000, 0b10]) call(op.SETATTR, [u32(valid), Buffer.alloc(84)], { uid });
+    }
+    expect(seen).toEqual([0b110 | ATTR_BY_ROOT, 0b1000 | ATTR_BY_ROOT, 0b10, 0b110, 0b1000, 0b10]);
   });
 
   test('SETATTR to a size beyond every file is EFBIG', () => {

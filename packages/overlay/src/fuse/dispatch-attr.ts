@@ -6,6 +6,7 @@
 import {
   ATTR_ATIME,
   ATTR_ATIME_NOW,
+  ATTR_BY_ROOT,
   ATTR_CTIME,
   ATTR_GID,
   ATTR_KILL_SUIDGID,
@@ -35,6 +36,8 @@ import {
   statxIn,
   statxOut,
 } from './layout.ts';
+
+const ATTR_OWNER: number = ATTR_UID | ATTR_GID;
 
 /** Every FATTR_* bit that SetAttr knows; FH and LOCKOWNER are about the message, not the file. */
 const ATTR_ALL: number =
@@ -80,7 +83,9 @@ export function setattr(c: Connection): number {
   setAttr.mtime = request.s64(IN_HEADER + setattrIn.mtime);
   setAttr.atimeNsec = request.arg32(setattrIn.atimeNsec);
   setAttr.mtimeNsec = request.arg32(setattrIn.mtimeNsec);
-  const result = c.ops.setattr(c.takeCaller(), request.nodeid, setAttr, c.stat);
+  const caller = c.takeCaller();
+  if (caller.uid === 0 && ((valid & ATTR_OWNER) === ATTR_OWNER || valid & ATTR_SIZE)) setAttr.valid |= ATTR_BY_ROOT;
+  const result = c.ops.setattr(caller, request.nodeid, setAttr, c.stat);
   return result < 0 ? result : c.replyAttr(request.nodeid);
 }
 

@@ -17,6 +17,7 @@ import type { Stat, StatFs } from '../sys/stat.ts';
 export {
   ATTR_ATIME,
   ATTR_ATIME_NOW,
+  ATTR_BY_ROOT,
   ATTR_CTIME,
   ATTR_GID,
   ATTR_KILL_SUIDGID,

@@ -3,7 +3,7 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import { O_WRONLY, S_IFREG, S_ISGID, S_ISUID, S_IXGRP, UTIME_NOW, UTIME_OMIT } from '../sys/constants.ts';
-import { EINVAL, EROFS } from '../sys/errno.ts';
+import { EINVAL, ENODATA, EROFS } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice } from './escaped-whiteout.ts';
@@ -13,6 +13,7 @@ import { maySetattr, PROTECTION } from './protection.ts';
 import {
   ATTR_ATIME,
   ATTR_ATIME_NOW,
+  ATTR_BY_ROOT,
   ATTR_GID,
   ATTR_KILL_SUIDGID,
   ATTR_MODE,
@@ -24,6 +25,8 @@ import {
   type SetAttr,
 } from './setattr.ts';
 import type { Super } from './super.ts';
+
+const CAPABILITY = 'security.capability';
 
 /** Turns the real object's attributes in `st` into the merged object's, and remembers what children inherit. */
 export function mapAttr(inode: Inode, st: Stat): void {
@@ -78,16 +81,19 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   const layer = real.layer;
   // What children inherit is looked at anew, should only a part of this succeed.
   if (isDir(inode)) inode.mode = 0;
+  const keeps = (valid & ATTR_BY_ROOT) !== 0 && inode.unlinked;
   if (valid & ATTR_SIZE && resized) {
-    err = truncate(real, file, set.size);
+    const resize = (): number => truncate(real, file, set.size);
+    err = keeps ? keepingPrivileges(real, out, resize) : resize();
     if (err < 0) return err;
   }
   // To the kernel below, asking nothing is the chown of nothing that takes suid away.
   if (valid & (ATTR_UID | ATTR_GID) || asksNothing(valid)) {
-    err = layer.chown(real, valid & ATTR_UID ? set.uid : -1, valid & ATTR_GID ? set.gid : -1);
+    const own = (): number => layer.chown(real, valid & ATTR_UID ? set.uid : -1, valid & ATTR_GID ? set.gid : -1);
+    err = keeps ? keepingPrivileges(real, out, own) : own();
     if (err < 0) return err;
   }
-  if (valid & ATTR_KILL_SUIDGID) {
+  if (valid & ATTR_KILL_SUIDGID && !keeps) {
     err = killPriv(real, out);
     if (err < 0) return err;
   }
@@ -108,6 +114,24 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
 function sizeBefore(inode: Inode, set: SetAttr, file: number, out: Stat): number {
   out.size = -1;
   return set.valid & ATTR_SIZE && file < 0 && inode.upper ? inode.upper.layer.stat(inode.upper, out) : 0;
+}
+
+/**
+ * An overlay on top copies up into an unnamed file of root's: data and attributes, then size, mode
+ * and owner (kernel: ovl_set_size, ovl_set_attr), which between kernel filesystems takes nothing away. No
+ * request tells these from truncate(2) and chown(2), so what root has given his own unnamed file survives both.
+ */
+function keepingPrivileges(real: Dentry, scratch: Stat, change: () => number): number {
+  const layer = real.layer;
+  let err = layer.stat(real, scratch);
+  if (err < 0) return err;
+  const { uid, type, mode } = scratch;
+  const capability = uid === 0 && type === S_IFREG ? layer.getxattr(real, CAPABILITY) : -ENODATA;
+  err = change();
+  if (err < 0 || uid !== 0 || type !== S_IFREG) return err;
+  if (mode & (S_ISUID | S_ISGID)) err = layer.chmod(real, mode & 0o7777);
+  if (err >= 0 && typeof capability !== 'number') err = layer.setxattr(real, CAPABILITY, capability, 0);
+  return err;
 }
 
 function truncate(real: Dentry, file: number, size: number): number {

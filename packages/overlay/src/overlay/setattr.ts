@@ -21,6 +21,12 @@ export function asksNothing(valid: number): boolean {
   return (valid & ~ATTR_CTIME) === 0;
 }
 
+/**
+ * Ours, not on the wire: root changes owner and group, or the size. On a file without a name that leaves
+ * suid, sgid and capabilities (attr.ts, keepingPrivileges).
+ */
+export const ATTR_BY_ROOT: number = 1 << 20;
+
 export class SetAttr {
   valid = 0;
   mode = 0;
