@@ -1,6 +1,7 @@
 /** Every overlay case, by the kind of mount that it plays on. */
 import { chosen } from '../chosen.ts';
 import type { OverlayGroup } from '../overlay-case.ts';
+import { coherenceCases } from './coherence.ts';
 import { copyUpCases } from './copy-up.ts';
 import { escapeCases } from './escape.ts';
 import { flagCopyUpCases } from './flags.ts';
@@ -24,6 +25,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
       ...walkCases,
       ...whiteoutCases,
       ...opaqueCases,
+      ...coherenceCases,
       ...copyUpCases,
       ...flagCopyUpCases,
       ...overlayRenameCases,

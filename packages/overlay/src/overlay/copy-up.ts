@@ -23,7 +23,7 @@ import { METACOPY_PLAIN, Metacopy, needsMetaCopyUp } from './metacopy.ts';
 import { setNlinkUpper } from './nlink.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
-import { dirModified, originValue, setImpure } from './util.ts';
+import { dirModified, originValue, restoreTimes, setImpure } from './util.ts';
 import { cleanup } from './whiteout.ts';
 import { isAcl } from './xattrs.ts';
 
@@ -124,7 +124,7 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
   if (err < 0) return err;
   err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, inode.name) : copyUpByRename(sb, copy, dir, inode.name);
   if (err < 0) return err;
-  upper.utimens(dir, parentSt.atime, parentSt.atimeNsec, parentSt.mtime, parentSt.mtimeNsec);
+  restoreTimes(sb, parent, parentSt);
   adopt(sb, copy, new Dentry(upper, dir, inode.name));
   return 0;
 }

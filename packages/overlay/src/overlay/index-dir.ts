@@ -22,7 +22,7 @@ import { metacopySize } from './metacopy.ts';
 import { setNlinkLower, setNlinkUpper } from './nlink.ts';
 import { readProtattr } from './protattr.ts';
 import type { Super } from './super.ts';
-import { originValue, setImpure } from './util.ts';
+import { originValue, restoreTimes, setImpure } from './util.ts';
 import { isWhiteout, whiteoutOver } from './whiteout.ts';
 
 /** kernel ovl_need_index: hard links, and with nfs_export all that is copied up. */
@@ -142,7 +142,7 @@ export function linkUp(sb: Super, inode: Inode): number {
   if (err < 0) return err;
   err = layer.link(inode.upper!, dir, inode.name);
   if (err < 0) return err === -EEXIST ? -EIO : err;
-  layer.utimens(dir, times.atime, times.atimeNsec, times.mtime, times.mtimeNsec);
+  restoreTimes(sb, parent, times);
   return setNlinkUpper(sb, inode);
 }
 

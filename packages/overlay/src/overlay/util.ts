@@ -52,3 +52,13 @@ export function allowsOfflineChanges(sb: Super): boolean {
 export function dirModified(dir: DirInode): void {
   dir.version++;
 }
+
+/**
+ * Puts back the times that `dir` had in the upper before a copy-up into it, as nothing in the merged view has
+ * changed. Its ctime has, which a door that keeps attributes must hear.
+ */
+export function restoreTimes(sb: Super, dir: DirInode, times: Stat): void {
+  const upper = dir.upper!;
+  upper.layer.utimens(upper, times.atime, times.atimeNsec, times.mtime, times.mtimeNsec);
+  if (dir.nodeid !== 0) sb.hooks.attrChanged?.(dir.nodeid);
+}
