@@ -1,6 +1,7 @@
 /** Small state changes that several operations share (kernel: fs/overlayfs/util.c). */
 import type { Dentry } from '../layer/layer.ts';
 import { EOPNOTSUPP, EXDEV } from '../sys/errno.ts';
+import type { Stat } from '../sys/stat.ts';
 import type { DirInode } from './inode.ts';
 import { encodeOrigin, FLAG_PATH_UPPER } from './origin.ts';
 import type { Super } from './super.ts';
