@@ -1,4 +1,5 @@
 /** The layers of a union that a person names: by its options, by its mount point or a path in it, or by its run. */
+import fs from 'node:fs';
 import type { LayerPaths } from 'stratafs/internal/diff/open-layers';
 import { absoluteLayers } from 'stratafs/internal/mount/checks';
 import { isUnion, type MountEntry, mountAt, overlayLayers, readMountinfo } from 'stratafs/internal/mount/mountinfo';
@@ -22,10 +23,13 @@ export interface UnionPath {
 export function layersOfOptions(sys: Sys, options: MountOptions): LayerPaths {
   const p = absoluteLayers(sys, options).overlay;
   if (p.lowerdirs.length === 0) throw new CliError(1, 'the options name no lowerdir');
+  const userxattr = p.userxattr ?? !mayUseTrustedXattrs(sys);
   return {
     lowerdirs: p.lowerdirs,
+    datadirs: p.datadirs,
     upperdir: p.upperdir,
-    userxattr: p.userxattr ?? !mayUseTrustedXattrs(sys),
+    userxattr,
+    metacopy: p.metacopy ?? !userxattr,
     aufsWhiteouts: options.fuse.whiteouts === 'aufs',
     redirects: p.redirectDir !== 'nofollow',
   };
@@ -67,8 +71,10 @@ function layersOf(sys: Sys, entry: MountEntry): LayerPaths {
       `nothing tells the layers of ${show(entry.mountPoint)}: its server is gone, or another user's`,
     );
   }
-  const { lowerdirs, upperdir } = overlayLayers(entry);
-  const relative = [...lowerdirs, ...(upperdir === undefined ? [] : [upperdir])].find((path) => !path.startsWith('/'));
+  const { lowerdirs, datadirs, upperdir } = overlayLayers(entry);
+  const relative = [...lowerdirs, ...datadirs, ...(upperdir === undefined ? [] : [upperdir])].find(
+    (path) => !path.startsWith('/'),
+  );
   if (relative !== undefined) {
     throw new CliError(
       1,
@@ -79,10 +85,21 @@ function layersOf(sys: Sys, entry: MountEntry): LayerPaths {
     entry.superOptions.some(([k, v]) => k === name && v === value);
   return {
     lowerdirs,
+    datadirs,
     ...(upperdir !== undefined && { upperdir }),
     userxattr: says('userxattr'),
     redirects: !says('redirect_dir', 'nofollow') && !says('userxattr'),
+    metacopy: says('metacopy', 'on') || (metacopyDefault() && !says('metacopy', 'off')),
   };
+}
+
+/** What is the kernel's default is not said in the mount table. */
+function metacopyDefault(): boolean {
+  try {
+    return fs.readFileSync('/sys/module/overlay/parameters/metacopy', 'latin1').startsWith('Y');
+  } catch {
+    return false;
+  }
 }
 
 /** Without symlinks as far as it exists: the object itself may be what is missing. */

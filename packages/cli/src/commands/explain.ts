@@ -87,7 +87,8 @@ function typeOf(st: Stat): string {
 }
 
 function layerName(layer: Pick<LayerAnswer, 'kind' | 'number'>): string {
-  return layer.kind === 'upper' ? 'upper' : `lower ${layer.number}`;
+  if (layer.kind === 'upper') return 'upper';
+  return `${layer.kind === 'lower' ? 'lower' : 'data-only'} ${layer.number}`;
 }
 
 /** What the layer holds, as the end of a sentence. */
@@ -95,6 +96,7 @@ function holds(layer: LayerAnswer, all: readonly LayerAnswer[]): string {
   const { st, path } = layer;
   const object = st === null ? '' : `${typeOf(st)}${st.type === S_IFREG ? ` of ${formatBytes(st.size)}` : ''}`;
   const marks = [
+    ...(layer.metacopy ? ['metadata alone: its data is in a layer below'] : []),
     ...(layer.opaque ? ['opaque: nothing below it is looked at'] : []),
     ...(layer.redirect === null ? [] : [`redirect: lower layers are asked for ${printable(layer.redirect)}`]),
   ];
@@ -106,6 +108,10 @@ function holds(layer: LayerAnswer, all: readonly LayerAnswer[]): string {
       return `${at}: ${object}${note}, which serves`;
     case 'merged':
       return `${at}: ${object}${note}, merged`;
+    case 'data':
+      return `${at}: ${object}, its data`;
+    case 'unasked':
+      return 'not asked: it holds nothing but data of files whose metadata is above';
     case 'hidden':
       return `${at}: ${object === '' ? 'whiteout' : object}, hidden by ${hider}`;
     case 'whiteout':
@@ -170,6 +176,7 @@ function toJson(e: Explanation): Record<string, unknown> {
       size: layer.st?.type === S_IFREG ? layer.st.size : null,
       opaque: layer.opaque,
       redirect: layer.redirect === null ? null : bytesField('path', layer.redirect),
+      metacopy: layer.metacopy,
       hiddenBy: layer.hiddenBy,
     })),
     write: {

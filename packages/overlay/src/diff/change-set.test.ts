@@ -50,6 +50,25 @@ function changes(lowers = ['lower'], options: ChangeOptions = {}, userxattr = !p
 }
 
 describe('changeSet of an upper made by hand', () => {
+  it('metadata alone is a change of metadata, and no change where that is the same', () => {
+    const prefix = privileged ? 'trusted.overlay.' : 'user.overlay.';
+    for (const name of ['same', 'chmod', 'from']) put(`lower/${name}`, 'content');
+    for (const [name, redirect] of [['same'], ['chmod'], ['moved', 'from']]) {
+      put(`upper/${name}`, '');
+      const at = fromText(`${top}/upper/${name}`);
+      expect(sys.setxattrat(AT_FDCWD, at, `${prefix}metacopy`, Buffer.alloc(0), 0)).toBe(0);
+      if (redirect) expect(sys.setxattrat(AT_FDCWD, at, `${prefix}redirect`, Buffer.from(redirect), 0)).toBe(0);
+      fs.truncateSync(`${top}/upper/${name}`, 7);
+      const { atimeMs, mtimeMs } = fs.statSync(`${top}/lower/same`);
+      for (const layer of ['upper', 'lower']) {
+        const file = `${top}/${layer}/${name}`;
+        if (fs.existsSync(file)) fs.utimesSync(file, Math.floor(atimeMs / 1000), Math.floor(mtimeMs / 1000));
+      }
+    }
+    fs.chmodSync(`${top}/upper/chmod`, 0o600);
+    expect(changes()).toEqual(['C /chmod', 'A /moved']);
+  });
+
   const whiteout = (name: string) =>
     expect(sys.mknodat(AT_FDCWD, fromText(`${top}/upper/${name}`), S_IFCHR, 0)).toBe(0);
 
@@ -250,7 +269,7 @@ describe("changeSet of the kernel's uppers", () => {
         mountKernel(
           sys,
           parseOptions([
-            `lowerdir=${top}/lower:${top}/lower2,upperdir=${top}/upper,workdir=${top}/work,redirect_dir=on,metacopy=off,volatile`,
+            `lowerdir=${top}/lower:${top}/lower2,upperdir=${top}/upper,workdir=${top}/work,redirect_dir=on,metacopy=on,volatile`,
           ]),
           'x',
           fromText(`${top}/merged`),

@@ -12,7 +12,7 @@ import { list } from '../overlay/readdir.ts';
 import type { Super } from '../overlay/super.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
-import { sameInode, sameToUser } from './compare.ts';
+import { type Look, real, sameInode, sameToUser } from './compare.ts';
 
 export interface Change {
   /** Added, changed (content, metadata, type, or something below it), deleted. */
@@ -47,16 +47,6 @@ export function changeSet(sb: Super, options: ChangeOptions = {}): Change[] | Ch
   walk.directory('', new DirInode(upper, lowers), new DirInode(null, lowers), true);
   if (walk.failure !== null) return walk.failure;
   return walk.changes.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-}
-
-/** One name in a union: what was found, and the attributes that it shows. */
-interface Look {
-  found: Found;
-  st: Stat;
-}
-
-function real(look: Look): Dentry {
-  return look.found.upper ?? look.found.lowers[0];
 }
 
 function asDirectory(look: Look): DirInode {
@@ -100,7 +90,7 @@ class Walk {
       this.below(path, is);
       return true;
     }
-    const equal = sameToUser(this.sb, real(is), is.st, real(was), was.st);
+    const equal = sameToUser(this.sb, is, was);
     if (typeof equal === 'number') return this.fail(equal, path);
     let changed = !equal;
     if (is.found.isDir) {

@@ -1,14 +1,16 @@
 /**
  * Whether two objects of layers are the same to a user: type, mode, owner, times, size, device,
  * target, extended attributes (but the overlay's own) and, where all of that agrees, content.
- * A copy-up that nothing was written to is no change.
+ * A copy-up that nothing was written to is no change, and of metadata alone the data is the same.
  */
 import type { Dentry } from '../layer/layer.ts';
+import type { Found } from '../overlay/found.ts';
+import { foundData } from '../overlay/lower-data.ts';
 import type { Super } from '../overlay/super.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
 import { EOPNOTSUPP } from '../sys/errno.ts';
-import type { Stat } from '../sys/stat.ts';
+import { Stat } from '../sys/stat.ts';
 
 /** Bytes that are compared at a time. */
 const CHUNK = 128 * 1024;
@@ -20,8 +22,23 @@ export function sameInode(a: Stat, b: Stat): boolean {
   return a.ino === b.ino && a.dev === b.dev;
 }
 
+/** One object, as lookup has found it. */
+export interface Look {
+  found: Found;
+  st: Stat;
+}
+
+/** The dentry whose attributes are the object's. */
+export function real({ found }: Look): Dentry {
+  return found.upper ?? found.lowers[0];
+}
+
 /** @returns true or false, or a negative errno when one cannot be read. */
-export function sameToUser(sb: Super, a: Dentry, aSt: Stat, b: Dentry, bSt: Stat): boolean | number {
+export function sameToUser(sb: Super, one: Look, other: Look): boolean | number {
+  const { st: aSt } = one;
+  const { st: bSt } = other;
+  const a = real(one);
+  const b = real(other);
   if (sameInode(aSt, bSt)) return true;
   if (aSt.mode !== bSt.mode || aSt.uid !== bSt.uid || aSt.gid !== bSt.gid) return false;
   if (aSt.mtime !== bSt.mtime || aSt.mtimeNsec !== bSt.mtimeNsec) return false;
@@ -40,7 +57,19 @@ export function sameToUser(sb: Super, a: Dentry, aSt: Stat, b: Dentry, bSt: Stat
   }
   const xattrs = sameXattrs(sb, a, b);
   if (xattrs !== true || aSt.type !== S_IFREG) return xattrs;
-  return sameContent(a, b);
+  const aData = foundData(sb, one.found);
+  if (typeof aData === 'number') return aData;
+  const bData = foundData(sb, other.found);
+  if (typeof bData === 'number') return bData;
+  return sameData(aData, bData);
+}
+
+/** Metadata alone over the other object has the other's own data. */
+function sameData(a: Dentry, b: Dentry): boolean | number {
+  const aSt = new Stat();
+  const bSt = new Stat();
+  const same = a.layer.stat(a, aSt) >= 0 && b.layer.stat(b, bSt) >= 0 && sameInode(aSt, bSt);
+  return same || sameContent(a, b);
 }
 
 function xattrNames(sb: Super, d: Dentry): ByteString[] | number {

@@ -67,6 +67,38 @@ describe('explain', () => {
     expect(ask('d/file', false).write).toEqual({ effect: 'read-only', bytes: 0, directories: [] });
   });
 
+  it('names the layer with the data of a file that is metadata alone', () => {
+    put('upper/f', '');
+    fs.truncateSync(path.join(top, 'upper/f'), 12);
+    mark('upper/f', 'metacopy', '');
+    mark('upper/f', 'redirect', 'g');
+    put('two/g', 'twelve bytes');
+    put('three/g', 'hidden');
+    const e = ask('f');
+    expect(holdings(e)).toEqual(['serves', 'nothing /g', 'data /g', 'nothing /g']);
+    expect(e.layers.map((layer) => layer.metacopy)).toEqual([true, false, false, false]);
+    expect(e.write).toEqual({ effect: 'copy-up', bytes: 12, directories: [] });
+  });
+
+  it('names the data-only layer', () => {
+    put('one/f', '');
+    fs.truncateSync(path.join(top, 'one/f'), 4);
+    mark('one/f', 'metacopy', '');
+    mark('one/f', 'redirect', '/x/data');
+    put('three/x/data', 'four');
+    const sb = openLayers(sys, {
+      lowerdirs: [fromText(path.join(top, 'one'))],
+      datadirs: ['two', 'three'].map((name) => fromText(path.join(top, name))),
+      userxattr: true,
+    });
+    if (!(sb instanceof Super)) throw new Error(sb.message);
+    const e = explain(sb, 'f');
+    expect(holdings(e)).toEqual(['serves', 'nothing /x/data', 'data /x/data']);
+    expect(e.layers.map(({ kind, number }) => `${kind} ${number}`)).toEqual(['lower 1', 'data-only 2', 'data-only 3']);
+    expect(holdings(explain(sb, '')).slice(1)).toEqual(['unasked', 'unasked']);
+    sb.destroy();
+  });
+
   it('writes in place what the upper has', () => {
     put('upper/file');
     put('one/file');

@@ -7,6 +7,8 @@ import { asWhiteoutDevice, isEscapedWhiteout } from '../overlay/escaped-whiteout
 import type { Found } from '../overlay/found.ts';
 import { DirInode } from '../overlay/inode.ts';
 import { lookupLayers } from '../overlay/lookup.ts';
+import { foundData } from '../overlay/lower-data.ts';
+import { metacopyOf } from '../overlay/metacopy.ts';
 import type { Super } from '../overlay/super.ts';
 import { isAnyWhiteout } from '../overlay/xwhiteout.ts';
 import type { ByteString } from '../sys/bytes.ts';
@@ -18,6 +20,10 @@ export type Holding =
   /** The object that serves, or one of the directories that are merged. */
   | 'serves'
   | 'merged'
+  /** The data of the file that serves, which is metadata alone. */
+  | 'data'
+  /** A data-only layer, which this path does not concern. */
+  | 'unasked'
   /** There, and an upper or higher layer hides it. */
   | 'hidden'
   | 'whiteout'
@@ -26,7 +32,7 @@ export type Holding =
   | 'unreached';
 
 export interface LayerAnswer {
-  kind: 'upper' | 'lower';
+  kind: 'upper' | 'lower' | 'data-only';
   /** Counted from 1 below the upper. */
   number: number;
   label: string;
@@ -37,13 +43,15 @@ export interface LayerAnswer {
   st: Stat | null;
   opaque: boolean;
   redirect: ByteString | null;
+  /** A file of metadata alone. */
+  metacopy: boolean;
   /** The layer that hides it. */
   hiddenBy: number | null;
 }
 
 export interface Write {
   /**
-   * `in-place`: the object is in the upper. `copy-up`: it is copied there first. `create`: there is
+   * `in-place`: the object is in the upper. `copy-up`: it, or its data, is copied there first. `create`: there is
    * nothing, and it would be made. `read-only`: the union has no upper. `no-parent`: neither.
    */
   effect: 'in-place' | 'copy-up' | 'create' | 'read-only' | 'no-parent';
@@ -88,9 +96,24 @@ export function explain(sb: Super, path: ByteString): Explanation {
       st: statOf(sb, layer.root),
       opaque: false,
       redirect: null,
+      metacopy: false,
       hiddenBy: null,
     });
   });
+  const dataLayers = sb.dataLayers.map(
+    (layer, i): LayerAnswer => ({
+      kind: 'data-only',
+      number: layers.length + i + (sb.upper ? 0 : 1),
+      label: layer.label,
+      holding: 'unasked',
+      path: '/',
+      st: null,
+      opaque: false,
+      redirect: null,
+      metacopy: false,
+      hiddenBy: null,
+    }),
+  );
   /** The directory that the walk has come to; null behind a file. */
   let dir: DirInode | null = new DirInode(sb.root.upper, sb.root.lowers);
   let found: Found | null = null;
@@ -112,11 +135,12 @@ export function explain(sb: Super, path: ByteString): Explanation {
   if (dir === null)
     for (const answer of answers.values()) if (answer.holding === 'serves') answer.holding = 'unreached';
   const exists = depth === names.length;
+  if (exists && found?.dataRedirect) judgeData(sb, dataLayers, found, found.dataRedirect);
   return {
     path: `/${names.join('/')}`,
     exists,
     errno: errno === -ENOENT ? 0 : errno,
-    layers: layers.map((layer) => answers.get(layer)!),
+    layers: [...layers.map((layer) => answers.get(layer)!), ...dataLayers],
     write: writeEffect(
       sb,
       exists ? found : null,
@@ -164,8 +188,10 @@ function judge(
       const st = statOf(sb, got);
       const opaque = readMark(sb, got, sb.names.opaque)?.toString('latin1') === 'y';
       const redirect = readMark(sb, got, sb.names.redirect)?.toString('latin1') ?? null;
+      const isFile = st?.type === S_IFREG;
       Object.assign(answer, {
-        holding: first === null ? 'serves' : 'merged',
+        holding: first === null ? 'serves' : isFile ? 'data' : 'merged',
+        metacopy: first === null && isFile && found !== null && metacopyOf(found) !== null,
         path: pathOf(got),
         st,
         opaque,
@@ -200,6 +226,16 @@ function judge(
   }
 }
 
+/** Which data-only layer has the data. */
+function judgeData(sb: Super, answers: readonly LayerAnswer[], found: Found, path: ByteString): void {
+  const data = foundData(sb, found);
+  const at = typeof data === 'number' ? -1 : sb.dataLayers.indexOf(data.layer);
+  answers.forEach((answer, i) => {
+    if (i === at && typeof data !== 'number') Object.assign(answer, { holding: 'data', path, st: statOf(sb, data) });
+    else if (i < at || at < 0) Object.assign(answer, { holding: 'nothing', path });
+  });
+}
+
 function readMark(sb: Super, d: Dentry, name: ByteString): Buffer | undefined {
   if (!name.startsWith(sb.names.prefix)) return undefined;
   const value = d.layer.getxattr(d, name);
@@ -218,6 +254,9 @@ function writeEffect(
     return parentIsThere
       ? { effect: 'create', bytes: 0, directories: missing }
       : { effect: 'no-parent', bytes: 0, directories: [] };
+  }
+  if (found?.upper && found.upperMetacopy) {
+    return { effect: 'copy-up', bytes: statOf(sb, found.upper)?.size ?? 0, directories: [] };
   }
   if (found === null || found.upper) return { effect: 'in-place', bytes: 0, directories: [] };
   const st = statOf(sb, found.lowers[0]);

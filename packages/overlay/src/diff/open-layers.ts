@@ -11,12 +11,16 @@ import type { Sys } from '../sys/sys.ts';
 export interface LayerPaths {
   /** Topmost first. */
   lowerdirs: readonly ByteString[];
+  /** Data-only layers, below them. */
+  datadirs?: readonly ByteString[];
   upperdir?: ByteString;
   /** The overlay's own attributes are `user.overlay.*`. */
   userxattr: boolean;
   aufsWhiteouts?: boolean;
   /** Redirects are followed (default), as they are where they were written. */
   redirects?: boolean;
+  /** Files of metadata alone have the data of the layers below; as `redirects` by default. */
+  metacopy?: boolean;
 }
 
 /** The union of `paths`, read-only. `destroy()` closes it. On refusal nothing stays open. */
@@ -27,7 +31,7 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
     index: false,
     nfsExport: false,
     indexAsked: false,
-    metacopy: false,
+    metacopy: paths.metacopy ?? paths.redirects ?? true,
     verity: 'off',
     fsync: 'auto',
     uuid: 'null',
@@ -44,17 +48,20 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
     opened.push(layer);
     return 0;
   };
-  const all = paths.upperdir === undefined ? paths.lowerdirs : [paths.upperdir, ...paths.lowerdirs];
+  const below = [...paths.lowerdirs, ...(paths.datadirs ?? [])];
+  const all = paths.upperdir === undefined ? below : [paths.upperdir, ...below];
   for (const path of all) {
     const err = open(path);
     if (err >= 0) continue;
     for (const layer of opened) layer.destroy();
     return { errno: err, message: `layer ${printable(path)} cannot be opened: ${errnoName(err)}` };
   }
-  const [upper, lowers] = paths.upperdir === undefined ? [null, opened] : [opened[0], opened.slice(1)];
+  const upper = paths.upperdir === undefined ? null : opened[0];
+  const lowest = opened.length - (paths.datadirs?.length ?? 0);
+  const lowers = opened.slice(upper === null ? 0 : 1, lowest);
   const sb = fillSuper(
     config,
-    { lowers, upper, work: null },
+    { lowers, data: opened.slice(lowest), upper, work: null },
     { log: () => {}, cancelled: () => false, uid: 0, gid: 0, random: (length) => Buffer.alloc(length) },
   );
   if (!(sb instanceof Super)) for (const layer of opened) layer.destroy();

@@ -9,7 +9,9 @@ import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
 import { EIO, ELOOP, ENOENT, ENOTDIR, EXDEV } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
+import type { Found } from './found.ts';
 import type { Inode } from './inode.ts';
+import { metacopyOf } from './metacopy.ts';
 import type { Super } from './super.ts';
 
 /**
@@ -28,6 +30,13 @@ export function realData(sb: Super, inode: Inode): Dentry | number {
     metacopy.data = found;
   }
   return metacopy.data;
+}
+
+/** As `realData`, for what lookup has found and nobody keeps. */
+export function foundData(sb: Super, found: Found): Dentry | number {
+  const metacopy = metacopyOf(found);
+  if (metacopy === null) return found.upper ?? found.lowers[0];
+  return metacopy.data ?? lookupDataLayers(sb, metacopy.redirect!);
 }
 
 /** The first data-only layer that has the file; what the last one answered where none has. */
