@@ -15,6 +15,7 @@ import {
   AT_NO_AUTOMOUNT,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
+  EROFS_SUPER_MAGIC,
   FS_IOC_FSSETXATTR,
   FS_IOC_SETFLAGS,
   O_ACCMODE,
@@ -27,10 +28,11 @@ import {
   O_RDWR,
   O_TMPFILE,
   O_TRUNC,
+  STATX_ATTR_IMMUTABLE,
   STATX_ATTR_MOUNT_ROOT,
 } from '../sys/constants.ts';
 import { EACCES, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
-import { Stat, type StatFs } from '../sys/stat.ts';
+import { Stat, StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { DescriptorCache } from './descriptor-cache.ts';
 import { readDirents } from './dirents.ts';
@@ -67,6 +69,8 @@ export class DiskLayer implements Layer {
   /** A lower on the directory itself: what is mounted below shows through. */
   readonly #plain: boolean;
   readonly #idmapped: boolean;
+  /** EROFS tells of every file that it is immutable, though its inodes bear no such flag: nothing in it can change. */
+  readonly #erofs: boolean;
   readonly #pinned = new Set<Dentry>();
   /** For open_by_handle_at, which refuses an O_PATH descriptor: -1 until it is needed. */
   #handleRoot = -1;
@@ -113,6 +117,8 @@ export class DiskLayer implements Layer {
     this.root.fd = root;
     this.root.pinned = true;
     this.#reach = new Reach(cache, this.root, options.writable || cloned ? 0 : O_NOATIME);
+    const fs = new StatFs();
+    this.#erofs = sys.fstatfs(root, fs) === 0 && fs.type >>> 0 === EROFS_SUPER_MAGIC;
     this.uuid = this.#readUuid();
   }
 
@@ -138,6 +144,7 @@ export class DiskLayer implements Layer {
         : this.#sys.statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, out);
     if (err < 0) return err;
     if (this.#idmapped) markUnmapped(out);
+    if (this.#erofs) out.attributes &= ~STATX_ATTR_IMMUTABLE;
     return this.#plain && out.dev !== this.dev ? this.#mounted(out) : 0;
   }
 
@@ -278,10 +285,6 @@ export class DiskLayer implements Layer {
 
   ftruncate(file: number, size: number): number {
     return this.writable ? this.#sys.ftruncate(file, size) : -EROFS;
-  }
-
-  truncate(file: number, size: number): number {
-    return this.writable ? this.#sys.truncate(`/proc/self/fd/${file}`, size) : -EROFS;
   }
 
   fallocate(file: number, mode: number, off: number, len: number): number {

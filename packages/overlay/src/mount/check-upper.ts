@@ -12,11 +12,14 @@ import {
   CIFS_SUPER_MAGIC,
   DT_UNKNOWN,
   ECRYPTFS_SUPER_MAGIC,
+  FUSE_SUPER_MAGIC,
   NFS_SUPER_MAGIC,
   O_DIRECTORY,
   O_RDONLY,
   OVERLAYFS_SUPER_MAGIC,
+  RENAME_WHITEOUT,
   S_IFCHR,
+  S_IFREG,
   SMB_SUPER_MAGIC,
   SMB2_SUPER_MAGIC,
   ST_RDONLY,
@@ -30,6 +33,7 @@ import type { Sys } from '../sys/sys.ts';
 import type { LayerRoot } from './layer-roots.ts';
 import { MountError } from './mount-error.ts';
 import { show } from './paths.ts';
+import { mayUseTrustedXattrs } from './privilege.ts';
 import { listDir } from './read-file.ts';
 
 /** Filesystems whose files change behind the kernel's back, by f_type. */
@@ -91,6 +95,7 @@ export function checkUpper(sys: Sys, upper: LayerRoot, work: LayerRoot, rules: U
   }
   checkIncompat(sys, work);
   checkDirentTypes(sys, work);
+  if (fs.type === FUSE_SUPER_MAGIC) checkFuse(sys, upper, work, rules);
   probeWork(sys, work, rules);
 }
 
@@ -124,6 +129,25 @@ function checkDirentTypes(sys: Sys, work: LayerRoot): void {
       `upperdir's filesystem at ${show(work.path)} keeps no file types in directories (d_type): use one that does, such as ext4 made with -O filetype or XFS made with ftype=1`,
     );
   }
+}
+
+/**
+ * A filesystem of a server's has what the server does. The kernel's overlay asks the same three of
+ * it (ovl_make_workdir: "upper fs missing required features"); another FUSE union mostly has none, a mount of ours all.
+ */
+function checkFuse(sys: Sys, upper: LayerRoot, work: LayerRoot, rules: UpperRules): void {
+  const prefix = rules.userxattr ? 'user' : 'trusted';
+  // Without rights to them, trusted attributes are refused whatever the filesystem: probeWork says so.
+  const mayTell = rules.userxattr || mayUseTrustedXattrs(sys);
+  let lack: string | null = null;
+  if (mayTell && probeXattr(sys, work.fd, `${prefix}.overlay.opaque`) < 0) lack = `${prefix}.overlay.* attributes`;
+  else if (probeWhiteout(sys, work.fd) < 0) lack = 'whiteouts (0:0 character devices)';
+  else if (probeRenameWhiteout(sys, work.fd) < 0) lack = 'RENAME_WHITEOUT';
+  if (lack === null) return;
+  throw new MountError(
+    -EINVAL,
+    `upperdir ${show(upper.path)} is on a FUSE filesystem without ${lack}, which cannot hold an upper: choose a disk filesystem, tmpfs or a strata mount`,
+  );
 }
 
 /** Sets and removes one extended attribute, makes and removes one whiteout. */
@@ -168,4 +192,16 @@ export function probeWhiteout(sys: Sys, dirfd: number): number {
   const err = sys.mknodat(dirfd, name, S_IFCHR, 0);
   if (err < 0) return err === -ENOENT ? -EPERM : err;
   return sys.unlinkat(dirfd, name, 0);
+}
+
+/** @returns 0, or the errno with which RENAME_WHITEOUT was refused. Nothing of it stays. */
+function probeRenameWhiteout(sys: Sys, dirfd: number): number {
+  const from = `#probe-${process.pid}`;
+  const to = `${from}-moved`;
+  let err = sys.mknodat(dirfd, from, S_IFREG | 0o600, 0);
+  if (err < 0) return err;
+  err = sys.renameat2(dirfd, from, dirfd, to, RENAME_WHITEOUT);
+  sys.unlinkat(dirfd, from, 0);
+  if (err >= 0) sys.unlinkat(dirfd, to, 0);
+  return err;
 }

@@ -258,6 +258,7 @@ export const XFS_SUPER_MAGIC = 0x58465342;
 export const BTRFS_SUPER_MAGIC = 0x9123683e;
 export const TMPFS_MAGIC = 0x01021994;
 export const ECRYPTFS_SUPER_MAGIC = 0xf15f;
+export const EROFS_SUPER_MAGIC = 0xe0f5e1e2;
 
 /** ST_RDONLY of statfs. */
 export const ST_RDONLY = 1;
