@@ -82,7 +82,7 @@ const soaks: Readonly<Record<string, Soak>> = {
   },
   /** The unit test, with all errnos at all calls. It runs from the sources, so by vitest. */
   async faults(_base, { seed }) {
-    const args = ['vitest', 'run', '--project', 'unit', 'packages/overlay/src/ops/faults.test.ts'];
+    const args = ['vitest', 'run', '--project', 'unit', 'packages/overlay/src/ops/faults'];
     const env = { ...process.env, STRATA_SOAK: 'faults', STRATA_SEED: String(seed) };
     const { status } = spawnSync('npx', args, { env, stdio: 'inherit' });
     return {

@@ -20,10 +20,10 @@ import { createDirEntry, hasUpperAlias, indexName, linkUp, needsIndex } from './
 import { type Inode, isDir } from './inode.ts';
 import { realData } from './lower-data.ts';
 import { METACOPY_PLAIN, Metacopy, needsMetaCopyUp } from './metacopy.ts';
-import { setNlinkUpper } from './nlink.ts';
+import { encodeNlink } from './nlink.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
-import { dirModified, originValue, restoreTimes, setImpure } from './util.ts';
+import { dirModified, handleValue, restoreTimes, setImpure } from './util.ts';
 import { cleanup } from './whiteout.ts';
 import { isAcl } from './xattrs.ts';
 
@@ -111,7 +111,8 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
   const copy = newCopy(sb, inode, maxData);
   if (typeof copy === 'number') return copy;
   if (needsIndex(sb, copy.st.type, copy.st.nlink)) {
-    const entry = indexName(sb, originValue(sb, copy.lower));
+    const value = handleValue(sb, copy.lower);
+    const entry = typeof value === 'number' ? value : indexName(sb, value);
     if (typeof entry === 'number') return entry;
     copy.entry = entry;
     if (!isDir(inode)) return copyUpToIndex(sb, copy, entry);
@@ -132,11 +133,18 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
 /** A hard link becomes one upper inode for all its names: it appears in the index, and from there under the name. */
 function copyUpToIndex(sb: Super, copy: Copy, entry: ByteString): number {
   const dir = sb.indexDir!;
-  let err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, entry) : copyUpByRename(sb, copy, dir, entry);
+  const err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, entry) : copyUpByRename(sb, copy, dir, entry);
   if (err < 0) return err;
   adopt(sb, copy, new Dentry(dir.layer, dir, entry));
-  err = setNlinkUpper(sb, copy.inode);
-  return err < 0 ? err : linkUp(sb, copy.inode);
+  return linkUp(sb, copy.inode);
+}
+
+/**
+ * overlay.nlink of a copy that has one link, in the index, written before it appears there: found without,
+ * it would count as one that has one name, and go with it.
+ */
+function firstNlink({ st }: Copy): Buffer {
+  return encodeNlink('U', st.nlink - 1);
 }
 
 /** The copy is in place: the inode changes over to it. */
@@ -209,7 +217,12 @@ function fillFile(sb: Super, copy: Copy, file: number): number {
   });
   if (err < 0) return err;
   if (keepsOrigin(copy)) {
-    err = upper.fsetxattr(file, sb.names.origin, originValue(sb, lower), 0);
+    const origin = handleValue(sb, lower);
+    err = typeof origin === 'number' ? origin : upper.fsetxattr(file, sb.names.origin, origin, 0);
+    if (err < 0) return err;
+  }
+  if (copy.entry !== null) {
+    err = upper.fsetxattr(file, sb.names.nlink, firstNlink(copy), 0);
     if (err < 0) return err;
   }
   if (copy.metacopy !== null) {
@@ -280,9 +293,14 @@ function dress(sb: Super, copy: Copy, d: Dentry): number {
     if (err < 0) return err;
   }
   if (keepsOrigin(copy)) {
-    err = upper.setxattr(d, sb.names.origin, originValue(sb, lower), 0);
+    const origin = handleValue(sb, lower);
+    err = typeof origin === 'number' ? origin : upper.setxattr(d, sb.names.origin, origin, 0);
     // user.* attributes exist on files and directories only; the kernel does without the origin there too.
     if (err < 0 && !(err === -EPERM && !isDir(inode))) return err;
+  }
+  if (copy.entry !== null && st.type !== S_IFDIR) {
+    err = upper.setxattr(d, sb.names.nlink, firstNlink(copy), 0);
+    if (err < 0) return err;
   }
   if (st.type !== S_IFLNK) {
     err = upper.chmod(d, st.mode & 0o7777);

@@ -22,7 +22,7 @@ import { metacopySize } from './metacopy.ts';
 import { setNlinkLower, setNlinkUpper } from './nlink.ts';
 import { readProtattr } from './protattr.ts';
 import type { Super } from './super.ts';
-import { originValue, restoreTimes, setImpure } from './util.ts';
+import { handleValue, originValue, restoreTimes, setImpure } from './util.ts';
 import { isWhiteout, whiteoutOver } from './whiteout.ts';
 
 /** kernel ovl_need_index: hard links, and with nfs_export all that is copied up. */
@@ -45,8 +45,11 @@ export function indexName(sb: Super, value: Buffer): ByteString | number {
 export function lookupIndex(sb: Super, found: Found, out: Stat): number {
   const { origin } = found;
   if (!origin || !mayHaveEntry(sb, found, out)) return 0;
-  origin.value ??= originValue(sb, found.lowers[0]);
-  const name = indexName(sb, origin.value);
+  const value = origin.value ?? handleValue(sb, found.lowers[0]);
+  // Taken for one without an entry, a file that was copied up would show what the lower has.
+  if (typeof value === 'number') return value;
+  origin.value = value;
+  const name = indexName(sb, value);
   if (typeof name === 'number') return 0;
   const dir = sb.indexDir!;
   const st = new Stat();
@@ -113,10 +116,12 @@ export function createDirEntry(sb: Super, name: ByteString, made: Dentry): numbe
   const dir = sb.indexDir!;
   const layer = dir.layer;
   const temp = sb.tempName();
+  const value = handleValue(sb, made, true);
+  if (typeof value === 'number') return value;
   let err = layer.mkdir(dir, temp, 0);
   if (err < 0) return err;
   const entry = new Dentry(layer, dir, temp);
-  err = layer.setxattr(entry, sb.names.upper, originValue(sb, made, true), 0);
+  err = layer.setxattr(entry, sb.names.upper, value, 0);
   layer.release(entry);
   if (err >= 0) err = layer.rename(dir, temp, dir, name, 0);
   if (err < 0) layer.rmdir(dir, temp);

@@ -1,12 +1,15 @@
 /** Small state changes that several operations share (kernel: fs/overlayfs/util.c). */
 import type { Dentry } from '../layer/layer.ts';
-import { EOPNOTSUPP, EXDEV } from '../sys/errno.ts';
+import { ENOSYS, EOPNOTSUPP, EOVERFLOW, EPERM, EXDEV } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import type { DirInode } from './inode.ts';
 import { encodeOrigin, FLAG_PATH_UPPER } from './origin.ts';
 import type { Super } from './super.ts';
 
 const YES = Buffer.from('y');
+const NONE = Buffer.alloc(0);
+/** What name_to_handle_at(2) answers where a filesystem or a sandbox has none. */
+const withoutHandles: ReadonlySet<number> = new Set([-EOPNOTSUPP, -EOVERFLOW, -ENOSYS, -EPERM]);
 
 /** Writes overlay.origin: the handle of the lower, or nothing where its filesystem has no handles. */
 export function setOrigin(sb: Super, upper: Dentry, lower: Dentry): number {
@@ -15,8 +18,14 @@ export function setOrigin(sb: Super, upper: Dentry, lower: Dentry): number {
 
 /** The handle of a real object as `overlay.origin` (of a lower) or `overlay.upper` hold it; empty where it has none. */
 export function originValue(sb: Super, real: Dentry, isUpper = false): Buffer {
+  const value = handleValue(sb, real, isUpper);
+  return typeof value === 'number' ? NONE : value;
+}
+
+/** The same where it must not be missed: a failure that says nothing about handles is given as a negative errno. */
+export function handleValue(sb: Super, real: Dentry, isUpper = false): Buffer | number {
   const id = real.layer.fileHandle(real);
-  if (typeof id === 'number') return Buffer.alloc(0);
+  if (typeof id === 'number') return withoutHandles.has(id) ? NONE : id;
   const uuid = sb.config.uuid === 'off' ? Buffer.alloc(16) : real.layer.uuid;
   return encodeOrigin({ type: id.type, uuid, handle: id.handle, flags: isUpper ? FLAG_PATH_UPPER : 0 });
 }

@@ -17,7 +17,16 @@ import {
 } from '../../../src/ops/ops.ts';
 import type { OverlayOps } from '../../../src/ops/overlay-ops.ts';
 import { fromText } from '../../../src/sys/bytes.ts';
-import { AT_FDCWD, O_RDWR, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, S_IFCHR, S_IFIFO } from '../../../src/sys/constants.ts';
+import {
+  AT_FDCWD,
+  FS_IMMUTABLE_FL,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  RENAME_EXCHANGE,
+  S_IFCHR,
+  S_IFIFO,
+} from '../../../src/sys/constants.ts';
 import { EXDEV } from '../../../src/sys/errno.ts';
 import { Stat } from '../../../src/sys/stat.ts';
 import type { Sys } from '../../../src/sys/sys.ts';
@@ -38,6 +47,8 @@ export interface Operation {
 /** 2001-09-09: whatever keeps its time is older than the test. */
 const OLD = 1_000_000_000;
 const BIG = 2_500_000;
+/** Not of the few flags that the overlay itself knows. */
+export const FS_NODUMP_FL = 0x40;
 
 export function must(result: number): void {
   if (result < 0) throw new Error(`unexpected ${result}`);
@@ -109,6 +120,16 @@ function at(o: OverlayOps, name: string, act: (nodeid: number) => number): numbe
   return nodeid < 0 ? nodeid : act(nodeid);
 }
 
+function openAndClose(o: OverlayOps, nodeid: number, flags: number): number {
+  const open = new OpenOut();
+  const result = o.open(me, nodeid, flags, false, open);
+  if (result >= 0) o.release(open.fh);
+  return result;
+}
+
+const setMode = (o: OverlayOps, name: string, mode: number): number =>
+  at(o, name, (nodeid) => o.setattr(me, nodeid, { ...nothing, valid: ATTR_MODE, mode }, new Stat()));
+
 const setting = (name: string, set: Partial<SetAttr>): Operation =>
   run((o) => at(o, name, (nodeid) => o.setattr(me, nodeid, { ...nothing, ...set }, new Stat())));
 const making = (make: (o: OverlayOps, out: EntryOut) => number): Operation =>
@@ -133,12 +154,7 @@ function opening(name: string, flags = O_WRONLY): Operation {
   return {
     prepare(o) {
       const nodeid = walk(o, name);
-      return () => {
-        const open = new OpenOut();
-        const result = o.open(me, nodeid, flags, false, open);
-        if (result >= 0) o.release(open.fh);
-        return result;
-      };
+      return () => openAndClose(o, nodeid, flags);
     },
   };
 }
@@ -177,12 +193,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     prepare(o) {
       const nodeid = walk(o, 'file');
       must(o.unlink(me, 1, 'file'));
-      return () => {
-        const open = new OpenOut();
-        const result = o.open(me, nodeid, O_RDWR, false, open);
-        if (result >= 0) o.release(open.fh);
-        return result;
-      };
+      return () => openAndClose(o, nodeid, O_RDWR);
     },
   },
   'copy up a fifo that was unlinked': {
@@ -201,6 +212,10 @@ export const operations: Readonly<Record<string, Operation>> = {
     at(o, 'file', (nodeid) => o.setxattr(me, nodeid, 'user.test', Buffer.from('new'), 0, false)),
   ),
   'remove an attribute': run((o) => at(o, 'file', (nodeid) => o.removexattr(me, nodeid, 'user.test'))),
+  'set a flag': run((o) => at(o, 'file', (nodeid) => o.setflags(me, nodeid, FS_NODUMP_FL))),
+  'set a flag that the upper keeps as an attribute': run((o) =>
+    at(o, 'file', (nodeid) => o.setflags(me, nodeid, FS_IMMUTABLE_FL)),
+  ),
   'unlink a lower file': run((o) => o.unlink(me, 1, 'file')),
   'unlink a further lower file': {
     prepare(o) {
@@ -276,4 +291,59 @@ export const operations: Readonly<Record<string, Operation>> = {
   'exchange a lower file and a lower directory': redirecting(renaming('file', 'dir/sub', RENAME_EXCHANGE)),
   'exchange two lower files': renaming('file', 'file2', RENAME_EXCHANGE),
   'exchange two directories': redirecting(renaming('merged', 'dir', RENAME_EXCHANGE)),
+};
+
+/** What is done to `linked`, which is `linked2` too. */
+export const linkOperations: Readonly<Record<string, Operation>> = {
+  'copy up one of two links': opening('linked'),
+  'find the other link': {
+    prepare(o) {
+      must(setMode(o, 'linked', 0o600));
+      return () => {
+        const out = new EntryOut(new Stat());
+        const result = o.lookup(me, 1, 'linked2', out);
+        if (result >= 0) o.forget(out.nodeid, 1);
+        if (result >= 0) expect(out.attr.mode & 0o777).toBe(0o600);
+        return result;
+      };
+    },
+  },
+  'copy up the other link': {
+    prepare(o) {
+      const nodeid = walk(o, 'linked2');
+      must(setMode(o, 'linked', 0o600));
+      return () => openAndClose(o, nodeid, O_WRONLY);
+    },
+  },
+  'link one of two links': operations['link one of two links'],
+  'unlink one of two links': run((o) => o.unlink(me, 1, 'linked')),
+  'unlink one of two links in use': {
+    prepare(o) {
+      walk(o, 'linked');
+      return () => o.unlink(me, 1, 'linked');
+    },
+  },
+  'unlink one of two links that were copied up': {
+    prepare(o) {
+      must(setMode(o, 'linked', 0o600));
+      return () => o.unlink(me, 1, 'linked2');
+    },
+  },
+  'unlink the last of two links': {
+    prepare(o) {
+      must(setMode(o, 'linked', 0o600));
+      must(o.unlink(me, 1, 'linked'));
+      return () => o.unlink(me, 1, 'linked2');
+    },
+  },
+  'rename one of two links': renaming('linked', 'dir/made'),
+  'rename over one of two links': renaming('new', 'linked'),
+  'rename over the last of two links': {
+    prepare(o) {
+      must(setMode(o, 'linked', 0o600));
+      must(o.unlink(me, 1, 'linked'));
+      return renaming('file', 'linked2').prepare(o);
+    },
+  },
+  'exchange one of two links': renaming('linked', 'new', RENAME_EXCHANGE),
 };

@@ -11,6 +11,8 @@ import { type ByteString, fromBuffer } from '../../../src/sys/bytes.ts';
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
+  FS_IMMUTABLE_FL,
+  FS_IOC_GETFLAGS,
   O_DIRECTORY,
   O_RDONLY,
   S_IFDIR,
@@ -21,6 +23,7 @@ import { ENOENT } from '../../../src/sys/errno.ts';
 import { Stat } from '../../../src/sys/stat.ts';
 import type { Sys } from '../../../src/sys/sys.ts';
 import { me } from '../union.ts';
+import { FS_NODUMP_FL } from './operations.ts';
 
 const began = Math.floor(Date.now() / 1000) - 1;
 const buf = Buffer.alloc(4 << 20);
@@ -33,6 +36,8 @@ interface Look<Ref> {
   target(ref: Ref): ByteString;
   /** Fills `buf`. */
   read(ref: Ref): number;
+  /** FS_IOC_GETFLAGS, as far as setting them is tried. */
+  flags(ref: Ref): number;
   xattrs(ref: Ref): [name: ByteString, value: string][];
 }
 
@@ -63,6 +68,7 @@ function describe<Ref>(look: Look<Ref>, ref: Ref, st: Stat, links: boolean): str
     const data = buf.subarray(0, length);
     parts.push(length < 100 ? data.toString('latin1') : createHash('sha1').update(data).digest('hex'));
   }
+  if (st.type === S_IFREG) parts.push(`flags ${look.flags(ref) & (FS_NODUMP_FL | FS_IMMUTABLE_FL)}`);
   for (const [name, value] of look.xattrs(ref)) parts.push(`${name}=${value}`);
   return parts.join(' ');
 }
@@ -103,6 +109,7 @@ export function wholeView(o: OverlayOps, links: boolean): string[] {
       o.release(open.fh);
       return length;
     },
+    flags: (nodeid) => good<number>(o.getflags(me, nodeid), 'getflags'),
     xattrs: (nodeid) =>
       good<ByteString[]>(o.listxattr(me, nodeid), 'listxattr')
         .sort()
@@ -140,6 +147,12 @@ export function wholeTree(sys: Sys, root: ByteString, links: boolean): string[] 
       const length = good<number>(sys.pread(fd, buf, 0, buf.length, 0), path);
       sys.close(fd);
       return length;
+    },
+    flags(path) {
+      const fd = good<number>(sys.openat(AT_FDCWD, path, O_RDONLY, 0), path);
+      good<number>(sys.ioctl(fd, FS_IOC_GETFLAGS, small), path);
+      sys.close(fd);
+      return small.readUInt32LE(0);
     },
     xattrs(path) {
       const length = good<number>(sys.listxattrat(AT_FDCWD, path, small), path);
