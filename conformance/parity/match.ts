@@ -101,12 +101,22 @@ export class Match {
     if (op.kind === 'slot-link' && this.#adrift(op.slot)) {
       return { mismatch: null, result: 'EBADF' };
     }
-    const expected = this.#turn(kernel, op);
-    const got = this.#turn(ours, op);
-    if (expected === got || (op.slot >= 0 && this.#adrift(op.slot)) || (op.other >= 0 && this.#adrift(op.other))) {
+    const [expected, times] = this.#turn(kernel, op);
+    const [got, own] = this.#turn(ours, op);
+    if (
+      (expected === got && times.every((change, i) => agree(change, own[i]))) ||
+      (op.slot >= 0 && this.#adrift(op.slot)) ||
+      (op.other >= 0 && this.#adrift(op.other))
+    ) {
       return { mismatch: null, result: expected };
     }
-    return { mismatch: { what: 'result', lines: [`kernel: ${expected}`, `ours:   ${got}`] }, result: expected };
+    return {
+      mismatch: {
+        what: 'result',
+        lines: [`kernel: ${expected} ${times.join(' ')}`, `ours:   ${got} ${own.join(' ')}`],
+      },
+      result: expected,
+    };
   }
 
   /**
@@ -127,11 +137,12 @@ export class Match {
     return true;
   }
 
-  #turn(turn: Turn, op: Operation): string {
+  #turn(turn: Turn, op: Operation): [result: string, times: string[]] {
     const { sys } = turn;
     const watched = op.watched === 1;
     const paths = [op.path, op.to].filter((path) => path !== '');
     const before = watched ? paths.flatMap((path) => this.#times(turn, path)) : [];
+    const began = Date.now();
     sys.umask(op.umask);
     let result = this.#caller.as(op.user, () => kinds[op.kind].run(turn, op));
     sys.umask(0);
@@ -141,11 +152,8 @@ export class Match {
     if (op.slot >= 0 && op.kind !== 'slot-close') {
       result += ` | ${look(turn, turn.slots[op.slot], '')}`;
     }
-    if (watched && !isFailure(result)) {
-      const after = paths.flatMap((path) => this.#times(turn, path));
-      result += ` | ${after.map((now, i) => changes(before[i], now)).join(' ')}`;
-    }
-    return result;
+    const after = watched && !isFailure(result) ? paths.flatMap((path) => this.#times(turn, path)) : [];
+    return [result, after.map((now, i) => changes(before[i], now, began))];
   }
 
   /** Of a path, then of the directory that holds it. */
@@ -155,7 +163,7 @@ export class Match {
       const st = turn.stat;
       return turn.sys.statx(turn.root, at, c.AT_SYMLINK_NOFOLLOW, st) < 0
         ? null
-        : { mtime: `${st.mtime}.${st.mtimeNsec}`, ino: st.ino };
+        : { sec: st.mtime, nsec: st.mtimeNsec, ino: st.ino };
     });
   }
 
@@ -163,6 +171,7 @@ export class Match {
     const [kernel, ours] = this.#turns!.map((turn) => new View(turn, this.#yard!));
     this.seen = kernel;
     kernel.forgive(ours);
+    kernel.forgiveAtimes(ours);
     return mismatchOf('the trees differ', differences(kernel.snapshot, ours.snapshot, "the kernel's", 'ours'));
   }
 
@@ -188,16 +197,29 @@ export class Match {
 }
 
 interface Times {
-  readonly mtime: string;
+  readonly sec: number;
+  readonly nsec: number;
   readonly ino: bigint;
 }
 
-/** Letters for what changed: `m` the mtime, `i` the inode number. */
-function changes(before: Times | null, after: Times | null): string {
+/** The filesystems' clock moves in steps, of 10 ms at most; what changes twice within one has the same time. */
+const STEP_MS = 12;
+
+/**
+ * Letters for what changed: `m` the mtime, `i` the inode number. `?` cannot be told: the mtime is
+ * as before, which was a moment ago.
+ */
+function changes(before: Times | null, after: Times | null, began: number): string {
   if (before === null || after === null) {
     return before === after ? 'none' : 'new';
   }
-  return `${before.mtime === after.mtime ? '' : 'm'}${before.ino === after.ino ? '' : 'i'}` || '-';
+  const moved = before.sec !== after.sec || before.nsec !== after.nsec;
+  const fresh = Math.abs(began - (before.sec * 1000 + before.nsec / 1e6)) < STEP_MS;
+  return `${moved ? 'm' : fresh ? '?' : '-'}${before.ino === after.ino ? '' : 'i'}`;
+}
+
+function agree(a: string, b: string): boolean {
+  return a === b || ((a.startsWith('?') || b.startsWith('?')) && a.slice(1) === b.slice(1));
 }
 
 function mismatchOf(what: string, lines: readonly string[]): Mismatch | null {

@@ -61,6 +61,17 @@ export class View {
     turn.sys.close(fd);
   }
 
+  /** docs/differences.md, "Reading moves an atime": where one side's moved, the other's may not have. */
+  forgiveAtimes(other: View): void {
+    for (const [path, entry] of this.entries) {
+      const its = other.entries.get(path);
+      if (its !== undefined && (entry.atime === 'now' || its.atime === 'now')) {
+        delete entry.atime;
+        delete its.atime;
+      }
+    }
+  }
+
   /** A listing by the kernel passes on what its layer says of `..`; where ours agrees with st_ino, that is better. */
   forgive(ours: View): void {
     for (const [path, entry] of this.entries) {

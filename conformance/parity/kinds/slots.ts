@@ -219,7 +219,11 @@ const chmod = onSlot(
 const chown = onSlot(
   2,
   real,
-  (by) => ({ off: by.rnd.pick([-1, ...owners]), len: by.rnd.pick([-1, ...groups]) }),
+  (by) => {
+    const [off, len] = [by.rnd.pick([-1, ...owners]), by.rnd.pick([-1, ...groups])];
+    // docs/differences.md, "chown(-1, -1) by others".
+    return { off, len, ...(off < 0 && len < 0 ? { user: 0 } : {}) };
+  },
   (t, at, op) => said(t.sys.fchownat(at, '', op.off, op.len, c.AT_EMPTY_PATH)),
   (op, n) => `chown ${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} /proc/self/fd/${n}`,
 );

@@ -287,6 +287,10 @@ export class DiskLayer implements Layer {
     return this.writable ? this.#sys.ftruncate(file, size) : -EROFS;
   }
 
+  truncate(file: number, size: number): number {
+    return this.writable ? this.#sys.truncate(`/proc/self/fd/${file}`, size) : -EROFS;
+  }
+
   fallocate(file: number, mode: number, off: number, len: number): number {
     return this.writable ? this.#sys.fallocate(file, mode, off, len) : -EROFS;
   }

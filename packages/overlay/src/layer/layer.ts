@@ -94,6 +94,8 @@ export interface Layer {
 
   // ---- changing (upper layers only; -EROFS elsewhere) ------------------------------------------
   ftruncate(file: number, size: number): number;
+  /** As truncate(2) does it by the file's path: to the same size the mtime may stay. */
+  truncate(file: number, size: number): number;
   fallocate(file: number, mode: number, off: number, len: number): number;
   /** Between two files of this layer or of layers with descriptors. */
   copyFileRange(fileIn: number, offIn: number, fileOut: number, offOut: number, len: number): number;

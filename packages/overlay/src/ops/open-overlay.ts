@@ -24,6 +24,8 @@ export interface OpenOptions {
   log(line: string): void;
   cancelled(): boolean;
   random(length: number): Buffer;
+  /** The groups of a caller (see SuperHooks). */
+  groupsOf?(pid: number): readonly number[];
   /** A door that keeps attributes is told here when they are out of date (see SuperHooks). */
   attrChanged?(nodeid: number): void;
   /** How many directory descriptors may stay open; by default what the limits allow. */
@@ -82,6 +84,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
       log: options.log,
       cancelled: options.cancelled,
       random: options.random,
+      groupsOf: options.groupsOf,
       attrChanged: options.attrChanged,
       uid: sys.geteuid(),
       gid: sys.getegid(),

@@ -34,6 +34,7 @@ import { Handles } from './handles.ts';
 import { Nodes } from './nodes.ts';
 import { asksNothing, type Caller, type DirSink, EntryOut, type OpenOut, type Ops, type SetAttr } from './ops.ts';
 import { chownIsChmod } from './permissions.ts';
+import { dropSgid, dropsSgid, takeCapabilities, takesCapabilitiesOnly, takesPrivileges } from './privilege-bits.ts';
 
 /** An open directory: its listing as it was when it was last read from the start. */
 interface OpenDir {
@@ -173,7 +174,14 @@ export class OverlayOps implements Ops {
     }
     const handle = set.fh !== 0 ? this.files.get(set.fh) : undefined;
     const file = handle && !handle.onLower && (handle.accmode & O_ACCMODE) !== O_RDONLY ? handle.file : -1;
-    return setattr(this.sb, inode, set, file, out);
+    if (takesCapabilitiesOnly(caller, inode, set, this.files.all())) return takeCapabilities(inode, out);
+    const dropping = takesPrivileges(caller, set) && this.dropsSgid(caller, inode);
+    const err = setattr(this.sb, inode, set, file, out);
+    return err >= 0 && dropping ? dropSgid(inode, out) : err;
+  }
+
+  private dropsSgid(caller: Caller, inode: Inode): boolean {
+    return dropsSgid(caller, inode, (pid) => this.sb.hooks.groupsOf?.(pid) ?? [], this.scratch);
   }
 
   /**
@@ -253,17 +261,20 @@ export class OverlayOps implements Ops {
 
   // ---- files ---------------------------------------------------------------------------------
 
-  open(_caller: Caller, nodeid: number, flags: number, killPriv: boolean, out: OpenOut): number {
+  open(caller: Caller, nodeid: number, flags: number, killPriv: boolean, out: OpenOut): number {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
     if (inode.type === S_IFLNK) return -ELOOP;
     if (inode.escapedWhiteout) return -ENXIO;
     if (this.files.size >= this.maxFiles) return -ENFILE;
     const before = { upper: inode.upper, metacopy: inode.metacopy };
+    const killing = killPriv && (flags & O_TRUNC) !== 0;
+    const dropping = killing && this.dropsSgid(caller, inode);
     const handle = files.open(this.sb, inode, flags, killPriv, this.scratch);
     if (typeof handle === 'number') return handle;
+    if (dropping) dropSgid(inode, this.scratch);
     const copied = inode.upper !== before.upper || inode.metacopy !== before.metacopy;
-    out.attrChanged = copied || (killPriv && (flags & O_TRUNC) !== 0);
+    out.attrChanged = copied || killing;
     this.opened(handle, out);
     return 0;
   }
@@ -315,16 +326,9 @@ export class OverlayOps implements Ops {
     return handle ? files.read(handle, buf, off, len, pos) : -EBADF;
   }
 
-  write(
-    _caller: Caller,
-    fh: number,
-    buf: Uint8Array,
-    off: number,
-    len: number,
-    pos: number,
-    killPriv: boolean,
-  ): number {
+  write(caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number, killPriv: boolean): number {
     const handle = this.files.get(fh);
+    if (handle && killPriv && this.dropsSgid(caller, handle.inode)) dropSgid(handle.inode, this.scratch);
     return handle ? files.write(handle, buf, off, len, pos, killPriv, this.scratch) : -EBADF;
   }
 

@@ -72,9 +72,6 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   if (inode.escapedWhiteout && valid & ATTR_SIZE) return -EINVAL;
   let err = maySetattr(inode, set);
   if (err < 0) return err;
-  err = sizeBefore(inode, set, file, out);
-  if (err < 0) return err;
-  const resized = out.size !== set.size;
   err = copyUp(sb, inode, valid & ATTR_SIZE ? set.size : undefined);
   if (err < 0) return err;
   const real = inode.upper!;
@@ -82,7 +79,7 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   // What children inherit is looked at anew, should only a part of this succeed.
   if (isDir(inode)) inode.mode = 0;
   const keeps = (valid & ATTR_BY_ROOT) !== 0 && inode.unlinked;
-  if (valid & ATTR_SIZE && resized) {
+  if (valid & ATTR_SIZE) {
     const resize = (): number => truncate(real, file, set.size);
     err = keeps ? keepingPrivileges(real, out, resize) : resize();
     if (err < 0) return err;
@@ -110,12 +107,6 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   return getattr(inode, out);
 }
 
-/** truncate(2) to the size that an upper file has leaves its mtime alone; ftruncate(2) does not, nor does a copy-up. */
-function sizeBefore(inode: Inode, set: SetAttr, file: number, out: Stat): number {
-  out.size = -1;
-  return set.valid & ATTR_SIZE && file < 0 && inode.upper ? inode.upper.layer.stat(inode.upper, out) : 0;
-}
-
 /**
  * An overlay on top copies up into an unnamed file of root's: data and attributes, then size, mode
  * and owner (kernel: ovl_set_size, ovl_set_attr), which between kernel filesystems takes nothing away. No
@@ -134,12 +125,13 @@ function keepingPrivileges(real: Dentry, scratch: Stat, change: () => number): n
   return err;
 }
 
+/** truncate(2) and ftruncate(2) differ: to the size that it has already, only the second moves a file's mtime. */
 function truncate(real: Dentry, file: number, size: number): number {
   const layer = real.layer;
   if (file >= 0) return layer.ftruncate(file, size);
   const opened = layer.open(real, O_WRONLY);
   if (opened < 0) return opened;
-  const err = layer.ftruncate(opened, size);
+  const err = layer.truncate(opened, size);
   layer.close(opened);
   return err;
 }

@@ -22,6 +22,8 @@ export interface SuperHooks {
   gid: number;
   /** `length` random bytes, for the uuid of a new upper. */
   random(length: number): Buffer;
+  /** The supplementary groups of a process, for a door whose requests do not tell them. */
+  groupsOf?(pid: number): readonly number[];
   /** What was said of an inode's attributes no longer holds, by an operation on another one. */
   attrChanged?(nodeid: number): void;
 }

@@ -27,6 +27,7 @@ import type { Ops } from '../ops/ops.ts';
 import { OverlayOps } from '../ops/overlay-ops.ts';
 import { EINTR, EPROTO } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
+import { groupsOf } from './caller-groups.ts';
 import { callerKilled } from './caller-killed.ts';
 import type { ServeConfig } from './config.ts';
 import { type Control, isCancelled, isDetached, stopServing } from './control.ts';
@@ -120,6 +121,7 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
     log: (line) => events.log(line),
     cancelled: () => isCancelled(control) || killed(),
     random: (length) => randomBytes(length),
+    groupsOf: (pid) => groupsOf(sys, pid),
     attrChanged,
   });
   if (ops instanceof OverlayOps) return ops;
