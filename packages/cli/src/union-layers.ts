@@ -43,6 +43,17 @@ export function layersOfRun(store: RunStore, record: RunRecord): LayerPaths {
   };
 }
 
+/** `path` in the union of a run: from its root, or as it is seen outside, below the run's directory. */
+export function pathOfRun(store: RunStore, record: RunRecord, path: ByteString): UnionPath {
+  return { layers: layersOfRun(store, record), path: below(record.directory, path) ?? path };
+}
+
+/** What is left of `path` behind `directory`; null where it does not lie there. */
+function below(directory: ByteString, path: ByteString): ByteString | null {
+  const prefix = directory === '/' ? '' : directory;
+  return prefix !== '' && (path === prefix || path.startsWith(`${prefix}/`)) ? path.slice(prefix.length) : null;
+}
+
 /**
  * The layers of the mounted union at `where`, or, with `path` null, of the one in which `where`
  * lies. @throws CliError.
@@ -56,9 +67,8 @@ export function layersOfMount(sys: Sys, where: ByteString, path: ByteString | nu
     throw new CliError(1, `${show(where)} ${path === null ? 'lies in' : 'is'} no union that is mounted, and no run`);
   }
   const prefix = entry.mountPoint === '/' ? '' : entry.mountPoint;
-  let inside = path ?? at.slice(prefix.length);
   // The path as it is seen from outside is understood, too.
-  if (path?.startsWith(`${prefix}/`) && prefix !== '') inside = path.slice(prefix.length);
+  const inside = path === null ? at.slice(prefix.length) : (below(prefix, path) ?? path);
   return { layers: layersOf(sys, entry), path: inside };
 }
 

@@ -11,7 +11,7 @@ import { mayUseTrustedXattrs } from 'stratafs/internal/mount/privilege';
 import { serveConfig } from 'stratafs/internal/serve/config';
 import { runServer } from 'stratafs/internal/serve/run-server';
 import { spawnServer } from 'stratafs/internal/serve/spawn';
-import { usedByServer } from 'stratafs/internal/serve/state';
+import { forgetKilledServers, usedByServer } from 'stratafs/internal/serve/state';
 import { takeUpper } from 'stratafs/internal/serve/upper-locks';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import type { Sys } from 'stratafs/internal/sys/sys';
@@ -41,7 +41,7 @@ export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union>
   const options = absoluteLayers(sys, withUsableXattrs(sys, request.options));
   const choice = chooseBackend(sys, options, request.backend);
   if (choice.backend === 'kernel') {
-    removeDeadMount(sys, request.merged);
+    if (removeDeadMount(sys, request.merged)) forgetKilledServers();
     // Held while it is mounted, so that no server begins with the same upper in between.
     const locks = takeUpper(sys, options, () => false);
     try {

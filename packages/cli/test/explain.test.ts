@@ -60,6 +60,26 @@ describe.each(['kernel', 'fuse'])('a mount by %s', (backend) => {
   });
 });
 
+it('names the directories on the way, and not what is asked for itself', async () => {
+  stage.dir('bottom/only/in/here');
+  const json = async (path: string) =>
+    parseChecked((await strata(['explain', '--json', '-o', options(), path])).stdout) as unknown as {
+      write: { directories: { path: string }[] };
+    };
+  expect((await json('only')).write.directories).toEqual([]);
+  expect((await json('only/in/here')).write.directories.map(({ path }) => path)).toEqual(['/only', '/only/in']);
+  expect((await strata(['explain', '-o', options(), 'only'])).stdout).toMatch(/copies it up first: \S+\.\n$/);
+});
+
+it('refuses a path through ..', async () => {
+  expect(await strata(['explain', '-o', options(), '../x'])).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: "strata explain: '../x' goes through '..': give the path without\n",
+  });
+  expect(await strata(['explain', '-o', options(), 'd/..b'])).toMatchObject({ code: 0 });
+});
+
 it('says what is no union', async () => {
   const out = await strata(['explain', stage.at('top'), 'd']);
   expect(out).toMatchObject({ code: 1, stderr: expect.stringContaining('no union that is mounted') });

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseChecked } from './support/schema.ts';
 import { enterMountNamespace, hasFuse, ORDINARY, root, Stage } from './support/stage.ts';
-import { call, overlayBin, strata, strataOverlay } from './support/strata.ts';
+import { bin, call, overlayBin, strata, strataOverlay } from './support/strata.ts';
 
 let stage: Stage;
 
@@ -228,6 +228,31 @@ describe('mounts by FUSE', () => {
     expect(stage.read('merged/kept')).toBe('kept');
     expect(stage.mounts()).toHaveLength(1);
   });
+
+  it.each([['mount', '--backend', 'fuse'], ['mount', '--backend', 'kernel'], ['umount']])(
+    'leaves no record of a killed server that it takes the mount of away: %s %s %s',
+    async (...args) => {
+      const runtime = { env: { XDG_RUNTIME_DIR: stage.dir('runtime') }, prefix: ['unshare', '-m'] };
+      // /run/strata is root's own place for records: an empty one stands over it.
+      const hidden = 'mkdir -p /run/strata && mount -t tmpfs -o mode=0700 none /run/strata && "$@" && ls -A /run/strata/mounts';
+      const script = [
+        `"$0" "$1" mount --backend fuse -o "$2" "$3"`,
+        'kill -9 $(grep -ho \'"pid":[0-9]*\' /run/strata/mounts/*.json | cut -d: -f2)',
+        'sleep 0.3',
+        args[0] === 'umount' ? '"$0" "$1" umount "$3"' : `"$0" "$1" ${args.join(' ')} -o "lowerdir=$4:$5" "$3"`,
+        'ls -A /run/strata/mounts > "$6"',
+        'umount "$3" 2> /dev/null || true',
+      ].join('; ');
+      const words = [process.execPath, bin, here(GOOD), stage.at('merged'), stage.at('lower'), stage.at('lower2')];
+      const out = await call(['sh', '-c', hidden, '-', 'sh', '-c', script, ...words, stage.at('left')], runtime);
+      expect(out.stderr).toBe('');
+      const left = stage
+        .read('left')
+        .split('\n')
+        .filter((name) => name !== '');
+      expect(left).toHaveLength(args.includes('fuse') ? 1 : 0);
+    },
+  );
 
   it('chooses FUSE for an option that only it has, and says so where the kernel was asked for', async () => {
     expect(await strata(['mount', '-o', here(`${GOOD},timeout=1`), stage.at('merged')])).toMatchObject({ code: 0 });

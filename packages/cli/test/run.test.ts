@@ -31,12 +31,14 @@ describe.each([
   const command = () => (who === 'root' ? [process.execPath, bin] : ordinaryStrata());
   const strata = (args: string[], options: CallOptions = {}): Promise<Outcome> =>
     call([...command(), ...args], { cwd: stage.top, ...options, env: { ...env(), ...options.env } });
-  const run = (args: string[], options?: CallOptions) => strata(['run', '--backend', backend, ...args], options);
+  /** From the stage itself, unless told otherwise: most tests look at the directory and at what is beside it. */
+  const run = (args: string[], options?: CallOptions) =>
+    strata(['run', '--backend', backend, ...(options?.cwd ? [] : ['-w', stage.top]), ...args], options);
   const uid = () => (who === 'root' ? 0 : ORDINARY);
 
   /** A run that goes on until it is ended: resolves when the command has said `ready`. */
   async function start(args: string[]): Promise<{ child: ChildProcess; ended: Promise<number | string | null> }> {
-    const [file, ...rest] = [...command(), 'run', '--backend', backend, ...args];
+    const [file, ...rest] = [...command(), 'run', '--backend', backend, '-w', stage.top, ...args];
     const child = spawn(file, rest, {
       cwd: stage.top,
       env: { ...process.env, ...env() },
@@ -147,6 +149,24 @@ describe.each([
     }
   });
 
+  it('starts in the directory when it is called from outside of it, and where -w says', async () => {
+    const pwd = ['--', 'sh', '-c', 'pwd; echo "$PWD"'];
+    const twice = (path: string) => `${path}\n${path}\n`;
+    const from = async (cwd: string, args: string[]) => (await run(['--rm', ...args, ...pwd], { cwd })).stdout;
+    expect(await from(stage.top, ['./dir'])).toBe(twice(stage.at('dir')));
+    expect(await from(stage.at('dir/sub'), ['..'])).toBe(twice(stage.at('dir/sub')));
+    expect(await from(stage.top, ['-w', 'sub', './dir'])).toBe(twice(stage.at('dir/sub')));
+    expect(await from(stage.at('dir/sub'), ['-w', stage.top, '..'])).toBe(twice(stage.top));
+  });
+
+  it('explains a path of the run, as it is seen in it and from outside', async () => {
+    await run(['--name', 'told', './dir', '--', 'sh', '-c', 'echo more >> dir/file']);
+    for (const name of ['file', '/file', stage.at('dir/file')]) {
+      expect((await strata(['explain', 'told', name])).stdout).toMatch(/^\/file is served by the upper/);
+    }
+    expect((await strata(['explain', 'told', stage.at('dir')])).stdout).toMatch(/^\/ is the root of the union/);
+  });
+
   if (who !== 'root')
     it('lets a supplementary group count', async () => {
       stage.put('outside/secret', 'for the group');
@@ -161,6 +181,8 @@ describe.each([
     const statuses: [string[], number, string][] = [
       [['./dir', '--', 'sh', '-c', 'exit 42'], 42, 'nothing changed'],
       [['./dir', 'no-such-command'], 127, "'no-such-command' is not found"],
+      [['./dir', ''], 127, "'' is not found (ENOENT)"],
+      [['-e', '=b', './dir', 'true'], 125, "--env '=b' names no variable"],
       [['./dir', './dir/file'], 126, "'./dir/file' cannot be executed"],
       [['./dir', '--', 'sh', '-c', 'kill -TERM $$'], 143, 'nothing changed'],
       [['./nowhere', 'true'], 125, "directory './nowhere' cannot be opened: ENOENT"],

@@ -44,6 +44,24 @@ describe('usage', () => {
     expect((await strata(['no\xff\ufffd'])).stderr).toContain("'strata --help' lists the commands");
   });
 
+  it('strata doctor has no verdict on what is not there', async () => {
+    const file = stage.put('file');
+    for (const [path, errno] of [
+      [stage.at('nowhere'), 'ENOENT'],
+      [file, 'ENOTDIR'],
+    ]) {
+      expect(await strata(['doctor', '--json', path])).toMatchObject({
+        code: 1,
+        stdout: '',
+        stderr: `strata doctor: '${path}' is no directory that can be looked at: ${errno}\n`,
+      });
+    }
+    // The store root may be made yet: what it will lie on is looked at.
+    const out = await strata(['doctor', '--json', '--root', stage.at('nowhere/yet')]);
+    expect(out.code).toBe(0);
+    expect(parseChecked(out.stdout)).toMatchObject({ directory: { path: stage.top } });
+  });
+
   it('takes --root before and after the verb, and from the environment', async () => {
     const root = stage.at('kept');
     const expected = { root, runs: 0 };

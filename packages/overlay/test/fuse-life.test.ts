@@ -203,7 +203,11 @@ describe.runIf(isRoot)(needsRoot('the life of a FUSE mount'), () => {
     const connection = `/sys/fs/fuse/connections/${mount.device.split(':')[1]}`;
     const control = fs.existsSync(connection) ? connection : null;
     if (control === null) spawnSync('mount', ['-t', 'fusectl', 'fusectl', '/sys/fs/fuse/connections']);
-    fs.writeFileSync(path.join(connection, 'abort'), '1');
+    try {
+      fs.writeFileSync(path.join(connection, 'abort'), '1');
+    } finally {
+      if (control === null) spawnSync('umount', ['/sys/fs/fuse/connections']);
+    }
     await untilGone(pid, 5000);
     expect(mountLine()).toBeUndefined();
   });

@@ -2,10 +2,11 @@
 import { show } from 'stratafs/internal/mount/paths';
 import { type HostReport, probeHost } from 'stratafs/internal/mount/probe';
 import { type ByteString, fromText } from 'stratafs/internal/sys/bytes';
-import { AT_FDCWD, F_OK } from 'stratafs/internal/sys/constants';
-import { ENOENT } from 'stratafs/internal/sys/errno';
+import { AT_FDCWD, F_OK, O_DIRECTORY, O_PATH } from 'stratafs/internal/sys/constants';
+import { ENOENT, errnoName } from 'stratafs/internal/sys/errno';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
+import { CliError } from '../cli-error.ts';
 import { formatBytes } from '../output/bytes.ts';
 import { print, printJson } from '../output/streams.ts';
 import { storeRoot } from '../root.ts';
@@ -25,11 +26,19 @@ export const doctor: DefineVerb = (command, globals) => {
     .addHelpText('after', '\nExamples:\n  strata doctor\n  strata doctor --json /var/lib/containers')
     .action((directory: ByteString | undefined, flags: Flags) => {
       const sys = openSys();
+      if (directory !== undefined) checkDirectory(sys, directory);
       const report = probeHost(sys, directory ?? existing(sys, storeRoot(sys, flags.root ?? globals.root).path));
       if (flags.json) printJson(report);
       else print(fromText(lines(report)));
     });
 };
+
+/** A verdict on what is not there would be one on nothing. @throws CliError. */
+function checkDirectory(sys: Sys, path: ByteString): void {
+  const fd = sys.openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+  if (fd < 0) throw new CliError(1, `${show(path)} is no directory that can be looked at: ${errnoName(fd)}`);
+  sys.close(fd);
+}
 
 /** The nearest folder above that is there: what will be made lies on its filesystem. */
 function existing(sys: Sys, path: ByteString): ByteString {

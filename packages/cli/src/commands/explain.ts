@@ -2,6 +2,7 @@
 import { type Explanation, explain as explainPath, type LayerAnswer } from 'stratafs/internal/diff/explain';
 import { openLayers } from 'stratafs/internal/diff/open-layers';
 import { parseOptions } from 'stratafs/internal/mount/options';
+import { show } from 'stratafs/internal/mount/paths';
 import { type ByteString, fromText, printable } from 'stratafs/internal/sys/bytes';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from 'stratafs/internal/sys/constants';
 import { errnoName } from 'stratafs/internal/sys/errno';
@@ -13,7 +14,7 @@ import { bytesField } from '../output/json.ts';
 import { print, printJson } from '../output/streams.ts';
 import { storeRoot } from '../root.ts';
 import { RunStore } from '../runs/record.ts';
-import { layersOfMount, layersOfOptions, layersOfRun, type UnionPath } from '../union-layers.ts';
+import { layersOfMount, layersOfOptions, pathOfRun, type UnionPath } from '../union-layers.ts';
 import type { DefineVerb } from '../verb.ts';
 import { collect } from './mount.ts';
 
@@ -44,6 +45,9 @@ Examples:
     .action((operands: ByteString[], flags: Flags) => {
       const sys = openSys();
       const { layers, path } = findUnion();
+      // No union has a name like this: what it means depends on the symlinks before it.
+      if (path.split('/').includes('..'))
+        throw new CliError(1, `${show(path)} goes through '..': give the path without`);
       const sb = openLayers(sys, layers);
       if ('errno' in sb) throw new CliError(1, sb.message);
       try {
@@ -65,7 +69,7 @@ Examples:
         if (!where.includes('/')) {
           const store = new RunStore(sys, storeRoot(sys, flags.root ?? globals.root).path);
           const record = store.list().some((run) => run.name === where || run.id.startsWith(where));
-          if (record) return { layers: layersOfRun(store, store.find(where)), path };
+          if (record) return pathOfRun(store, store.find(where), path);
         }
         return layersOfMount(sys, where, path);
       }

@@ -64,7 +64,10 @@ groups, and the directory stays as it is. What changed is kept under the run's n
     .option('--name <NAME>', 'name of the run (default: its id)')
     .option('--rm', 'forget the changes at the end')
     .option('-e, --env <K=V>', 'set an environment variable', collect)
-    .option('-w, --workdir <DIR>', 'where CMD starts (default: your working directory)')
+    .option(
+      '-w, --workdir <DIR>',
+      'where CMD starts; relative paths are seen from DIRECTORY (default: your working directory, or DIRECTORY from outside of it)',
+    )
     .option('-v, --volume <SRC:DST[:ro]>', 'bind SRC of the host at DST', collect)
     .option('--lower <A:B>', 'more layers below the directory, topmost first')
     .option('--backend <BACKEND>', 'auto, kernel or fuse (default: auto)', backendArgument)
@@ -107,6 +110,9 @@ Examples:
         125,
         "the kernel's overlay cannot rename lower directories for this user (redirect_dir=on needs trusted xattrs): use --backend fuse",
       );
+    }
+    for (const entry of flags.env ?? []) {
+      if (entry === '' || entry.startsWith('=')) throw new CliError(125, `--env ${show(entry)} names no variable: K=V`);
     }
     const volumes = (flags.volume ?? []).map((text) => parseVolume(sys, text));
     const lowers = [directory, ...parseLowers(sys, flags.lower)];
@@ -183,6 +189,14 @@ function checkNamespaces(sys: Sys, network: 'host' | 'none'): void {
   throw new CliError(125, `no namespaces for the run: ${namespaceObstacle(sys, complaint)}`);
 }
 
+/** Where CMD starts, when it is not where it is called: null. */
+function startingPlace(sys: Sys, directory: ByteString, given: ByteString | undefined): ByteString | null {
+  if (given !== undefined) return absolutePath(directory, given);
+  const cwd = workingDirectory(sys);
+  if (typeof cwd === 'number') return directory;
+  return directory === '/' || cwd === directory || cwd.startsWith(`${directory}/`) ? null : directory;
+}
+
 interface Decided {
   directory: ByteString;
   cmd: ByteString[];
@@ -230,7 +244,7 @@ function become(sys: Sys, flags: Flags, decided: Decided): never {
       namespace: mountNamespace(sys),
       backend: decided.backend,
       env: (flags.env ?? []).filter((entry) => entry.includes('=')),
-      workdir: flags.workdir === undefined ? null : absolutePath(directory, flags.workdir),
+      workdir: startingPlace(sys, directory, flags.workdir),
       volumes: decided.volumes,
       network: decided.network,
       remove: flags.rm ?? false,

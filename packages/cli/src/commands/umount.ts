@@ -3,7 +3,7 @@ import { removeDeadMount } from 'stratafs/internal/mount/fuse-mount';
 import { MountError } from 'stratafs/internal/mount/mount-error';
 import { isUnion, type MountEntry, mountAt, readMountinfo } from 'stratafs/internal/mount/mountinfo';
 import { absolutePath, realPath, show, workingDirectory } from 'stratafs/internal/mount/paths';
-import { type MountRecord, readRecords, startTime } from 'stratafs/internal/serve/state';
+import { forgetKilledServers, type MountRecord, readRecords, startTime } from 'stratafs/internal/serve/state';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import { AT_FDCWD, MNT_DETACH, O_PATH } from 'stratafs/internal/sys/constants';
 import { EACCES, EBUSY, EINVAL, ENOENT, EPERM, errnoName } from 'stratafs/internal/sys/errno';
@@ -23,7 +23,10 @@ export const umount: DefineVerb = (command) => {
     .addHelpText('after', '\nExample:\n  strata umount /mnt')
     .action(async (merged: ByteString, flags: { lazy?: boolean }) => {
       const sys = openSys();
-      if (removeDeadMount(sys, merged)) return;
+      if (removeDeadMount(sys, merged)) {
+        forgetKilledServers();
+        return;
+      }
       const entry = findUnion(sys, merged);
       const record = readRecords().find((candidate) => candidate.device === entry.device);
       const err = sys.umount2(entry.mountPoint, flags.lazy ? MNT_DETACH : 0);

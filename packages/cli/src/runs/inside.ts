@@ -123,6 +123,10 @@ class Run {
 
   /** Starts the command and waits for its end. @returns its exit status, 126 or 127. */
   private command(): Promise<number> {
+    if (this.record.command[0] === '') {
+      say("strata run: '' is not found (ENOENT)");
+      return Promise.resolve(127);
+    }
     const { file, args, env } = exactCommand(this.record.command, this.environment());
     // What follows has the caller's ids, and in a user namespace no right over it.
     clearAmbientCapabilities();

@@ -19,7 +19,7 @@ export interface RunPlan {
   backend: 'auto' | Backend;
   /** `K=V`. */
   env: ByteString[];
-  /** Where the command starts instead of the caller's working directory. Absolute. */
+  /** Where the command starts; null is the caller's working directory. Absolute. */
   workdir: ByteString | null;
   volumes: Volume[];
   network: 'host' | 'none';

@@ -260,6 +260,6 @@ function writeEffect(
   }
   if (found === null || found.upper) return { effect: 'in-place', bytes: 0, directories: [] };
   const st = statOf(sb, found.lowers[0]);
-  const directories = found.isDir ? missing : missing.slice(0, -1);
-  return { effect: 'copy-up', bytes: st?.type === S_IFREG ? st.size : 0, directories };
+  // The last that is missing is what is asked for.
+  return { effect: 'copy-up', bytes: st?.type === S_IFREG ? st.size : 0, directories: missing.slice(0, -1) };
 }

@@ -80,8 +80,12 @@ function notForFuse(sys: Sys, options: MountOptions): string | null {
   });
   // Conflicts are the same for both backends: checks.ts says them.
   if (isRefusal(config)) return config.errno === -EOPNOTSUPP ? config.message : null;
-  const found = notServed.find(([asked]) => asked(options));
-  return found === undefined ? null : `the fuse backend does not have the option ${found[1]}`;
+  const found = unserved(options);
+  return found === null ? null : `the fuse backend does not have the option ${found}`;
+}
+
+function unserved(options: MountOptions): string | null {
+  return notServed.find(([asked]) => asked(options))?.[1] ?? null;
 }
 
 /**
@@ -97,6 +101,8 @@ export function chooseBackend(sys: Sys, options: MountOptions, asked: 'auto' | B
   }
   if (onlyFuse !== null) {
     if (asked === 'kernel') throw new MountError(-EINVAL, `the kernel backend does not have ${onlyFuse}`);
+    const missing = unserved(options);
+    if (missing?.split('=')[0] === onlyFuse) throw new MountError(-EINVAL, `no backend has the option ${missing}`);
     if (onlyKernel !== null) throw new MountError(-EINVAL, `${onlyFuse} needs the fuse backend, but ${onlyKernel}`);
     return { backend: 'fuse', reason: `the kernel's overlay does not have ${onlyFuse}` };
   }

@@ -30,13 +30,18 @@ function outerUid(): number {
   return uid();
 }
 
+/** Where there is no runtime directory of the user's. */
+function lastResort(): string {
+  return path.join(os.tmpdir(), `strata-${outerUid()}`);
+}
+
 /** The places in order of preference, existing or not. */
 function candidates(): string[] {
   const places: string[] = [];
   if (uid() === 0) places.push('/run/strata/mounts');
   const xdg = process.env.XDG_RUNTIME_DIR;
   if (xdg?.startsWith('/')) places.push(path.join(xdg, 'strata', 'mounts'));
-  places.push(path.join(os.tmpdir(), `strata-${outerUid()}`, 'mounts'));
+  places.push(path.join(lastResort(), 'mounts'));
   return places;
 }
 
@@ -80,4 +85,15 @@ export function makeRuntimeDir(): string {
     reasons.push(`${dir}: somebody else may write to it`);
   }
   throw new Error(`there is no place for the record of a mount (${reasons.join('; ')})`);
+}
+
+/** A record in `dir` has gone: one below the temporary directory goes with the last. Never fails. */
+export function leaveRuntimeDir(dir: string): void {
+  if (path.dirname(dir) !== lastResort()) return;
+  try {
+    fs.rmdirSync(dir);
+    fs.rmdirSync(path.dirname(dir));
+  } catch {
+    // Others are in it.
+  }
 }

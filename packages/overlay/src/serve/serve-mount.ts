@@ -31,7 +31,7 @@ import { groupsOf } from './caller-groups.ts';
 import { callerKilled } from './caller-killed.ts';
 import type { ServeConfig } from './config.ts';
 import { type Control, isCancelled, isDetached, stopServing } from './control.ts';
-import { type MountRecord, removeRecord, startTime, writeRecord } from './state.ts';
+import { forgetKilledServers, type MountRecord, removeRecord, startTime, writeRecord } from './state.ts';
 import { trimmingPolicy } from './trim.ts';
 import { takeUpper, type UpperLocks } from './upper-locks.ts';
 
@@ -54,7 +54,7 @@ export interface ServeEvents {
 export function serveMount(sys: Sys, config: ServeConfig, control: Control, events: ServeEvents): SessionEnd {
   // Modes come with the requests, and their callers' umasks too.
   sys.umask(0);
-  removeDeadMount(sys, config.merged);
+  if (removeDeadMount(sys, config.merged)) forgetKilledServers();
   const options = forThisNamespace(sys, config.options);
   const locks = takeUpper(sys, options, () => isCancelled(control));
   try {

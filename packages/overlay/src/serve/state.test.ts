@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseOptions } from '../mount/options.ts';
 import { makedev, Stat } from '../sys/stat.ts';
-import { makeRuntimeDir, runtimeDirs } from './runtime-dir.ts';
+import { leaveRuntimeDir, makeRuntimeDir, runtimeDirs } from './runtime-dir.ts';
 import {
   describe as describeRecord,
   inodeKey,
@@ -121,6 +121,20 @@ describe('the runtime directory', () => {
 
   it('is root’s own below /run, for others below XDG_RUNTIME_DIR', () => {
     expect(makeRuntimeDir()).toBe(uid === 0 ? '/run/strata/mounts' : path.join(dir, 'strata', 'mounts'));
+  });
+
+  it('goes with its last record where it lies below the temporary directory, and only there', () => {
+    vi.stubEnv('TMPDIR', dir);
+    const mine = path.join(dir, `strata-${uid}`, 'mounts');
+    const other = path.join(dir, 'strata', 'mounts');
+    for (const place of [mine, other]) fs.mkdirSync(place, { recursive: true });
+    fs.writeFileSync(path.join(mine, 'record'), '');
+    leaveRuntimeDir(mine);
+    expect(fs.existsSync(mine)).toBe(true);
+    fs.rmSync(path.join(mine, 'record'));
+    for (const place of [mine, other]) leaveRuntimeDir(place);
+    expect(fs.readdirSync(dir)).toEqual(['strata']);
+    vi.unstubAllEnvs();
   });
 
   it('counts only when nobody else can have written to it', () => {

@@ -13,7 +13,7 @@ import type { MountOptions } from '../mount/options.ts';
 import { show } from '../mount/paths.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat } from '../sys/stat.ts';
-import { makeRuntimeDir, runtimeDirs } from './runtime-dir.ts';
+import { leaveRuntimeDir, makeRuntimeDir, runtimeDirs } from './runtime-dir.ts';
 
 /** An inode as text: `dev:ino`. */
 export type InodeKey = string;
@@ -58,10 +58,20 @@ function fileName(device: string): string {
 
 /** Writes the record in one step: a reader sees all of it or nothing. @throws Error. */
 export function writeRecord(record: MountRecord): void {
-  const dir = makeRuntimeDir();
+  const text = `${JSON.stringify(record)}\n`;
+  try {
+    write(makeRuntimeDir(), record, text);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // The last other record has gone just now, and the directory with it.
+    write(makeRuntimeDir(), record, text);
+  }
+}
+
+function write(dir: string, record: MountRecord, text: string): void {
   const file = path.join(dir, fileName(record.device));
   const temp = `${file}.${record.pid}`;
-  fs.writeFileSync(temp, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  fs.writeFileSync(temp, text, { mode: 0o600 });
   fs.renameSync(temp, file);
 }
 
@@ -76,6 +86,7 @@ export function removeRecord(device: string, pid: number): void {
 function remove(file: string): void {
   try {
     fs.rmSync(file, { force: true });
+    leaveRuntimeDir(path.dirname(file));
   } catch {
     // A file that cannot be removed is stale, not wrong.
   }
@@ -96,11 +107,20 @@ function isRunning(record: MountRecord): boolean {
   return startTime(record.pid) === record.startTime;
 }
 
+function namesIn(dir: string): string[] {
+  try {
+    return fs.readdirSync(dir);
+  } catch {
+    // Gone with its last record.
+    return [];
+  }
+}
+
 /** The records whose server runs. Those of killed servers are removed on the way. */
 export function readRecords(): MountRecord[] {
   const records: MountRecord[] = [];
   for (const dir of runtimeDirs()) {
-    for (const name of fs.readdirSync(dir)) {
+    for (const name of namesIn(dir)) {
       const file = path.join(dir, name);
       const record = name.endsWith('.json') ? readRecord(file) : null;
       if (record === null) continue;
@@ -109,6 +129,11 @@ export function readRecords(): MountRecord[] {
     }
   }
   return records;
+}
+
+/** After a dead mount has been taken away: its record goes too. */
+export function forgetKilledServers(): void {
+  readRecords();
 }
 
 /** Whether the record's mount is still mounted, in the mount namespace of its server. */
