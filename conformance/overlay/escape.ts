@@ -66,6 +66,41 @@ export function escapeCases(own: 'trusted' | 'user', other: 'trusted' | 'user'):
         bytesAre(readFile(m, 'f'), 'changed');
       },
     },
+    [`a list with ${p}* in it asks for room`]: {
+      lowers: [{ f: file('content') }],
+      needs: ['vfs'],
+      run(m, t) {
+        ok(m.setxattr('f', `${p}opaque`, 'y'));
+        const all = listed(m, 'f', '');
+        const room = all.join('.').length + 1;
+        if (t.ours) {
+          equal(ok<string[]>(m.listxattr('f', room) as string[]).sort(), all);
+        } else {
+          // The kernel wants as much as the list takes in the upper, where it is escaped and has marks beside it.
+          fails(e.ERANGE, m.listxattr('f', room));
+        }
+        fails(e.ERANGE, m.listxattr('f', room - 1));
+        const value = 'v'.repeat(1000);
+        ok(m.setxattr('f', `${p}long`, value));
+        bytesAre(m.getxattr('f', `${p}long`, 1000), value);
+        fails(e.ERANGE, m.getxattr('f', `${p}long`, 999));
+      },
+    },
+    [`${p}* whose escape is longer than a name can be`]: {
+      lowers: [{ f: file('content') }],
+      run(m, t) {
+        const longest = `${p}${'n'.repeat(255 - p.length - 'overlay.'.length)}`;
+        ok(m.setxattr('f', longest, 'v'));
+        bytesAre(m.getxattr('f', longest), 'v');
+        equal(stored(t.upper(), 'f', `${p}overlay.${longest.slice(p.length)}`), 'v');
+        for (const refused of [m.setxattr('f', `${longest}n`, 'v'), m.getxattr('f', `${longest}n`)]) {
+          fails(e.EOPNOTSUPP, refused);
+        }
+        fails(e.EOPNOTSUPP, m.removexattr('f', `${longest}n`));
+        fails(e.ERANGE, m.setxattr('f', `${p}${'n'.repeat(256 - p.length)}`, 'v'));
+        ok(m.removexattr('f', longest));
+      },
+    },
     [`${q}* pass as any other xattr`]: {
       lowers: [{ f: file('content', { xattrs: { [`${q}origin`]: 'of the lower' } }) }],
       run(m, t) {
