@@ -234,7 +234,8 @@ describe('mounts by FUSE', () => {
     async (...args) => {
       const runtime = { env: { XDG_RUNTIME_DIR: stage.dir('runtime') }, prefix: ['unshare', '-m'] };
       // /run/strata is root's own place for records: an empty one stands over it.
-      const hidden = 'mkdir -p /run/strata && mount -t tmpfs -o mode=0700 none /run/strata && "$@" && ls -A /run/strata/mounts';
+      const hidden =
+        'mkdir -p /run/strata && mount -t tmpfs -o mode=0700 none /run/strata && "$@" && ls -A /run/strata/mounts';
       const script = [
         `"$0" "$1" mount --backend fuse -o "$2" "$3"`,
         'kill -9 $(grep -ho \'"pid":[0-9]*\' /run/strata/mounts/*.json | cut -d: -f2)',
