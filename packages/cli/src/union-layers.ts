@@ -35,7 +35,7 @@ export function layersOfOptions(sys: Sys, options: MountOptions): LayerPaths {
   };
 }
 
-export function layersOfRun(store: RunStore, record: RunRecord): LayerPaths {
+function layersOfRun(store: RunStore, record: RunRecord): LayerPaths {
   return {
     lowerdirs: record.lowers,
     upperdir: store.path(record.id, 'upper'),
