@@ -5,6 +5,7 @@ import { coherenceCases } from './coherence.ts';
 import { copyUpCases } from './copy-up.ts';
 import { escapeCases } from './escape.ts';
 import { flagCopyUpCases } from './flags.ts';
+import { overlayHandleCases } from './handles.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
 import { indexCases, indexMountCases } from './index.ts';
 import { dataOnlyCases, metacopyCases, metacopyDifferentCases, metacopyOffCases } from './metacopy.ts';
@@ -55,6 +56,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
   unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
   index: { options: ['redirect_dir=on', 'index=on'], cases: indexCases },
   'index directory': { options: ['redirect_dir=on', 'index=on'], own: true, cases: indexMountCases },
+  handles: { options: ['redirect_dir=on', 'nfs_export=on'], own: true, cases: overlayHandleCases },
   nfs_export: { options: ['redirect_dir=on', 'nfs_export=on'], own: true, cases: nfsExportCases },
   volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },
   ...uuidGroups,

@@ -9,16 +9,16 @@ import { dir, fifo, file, symlink, type Tree } from '../tree.ts';
 
 const AT_HANDLE_FID = 0x200;
 
-function handleOf(t: Door, path: string, flags = 0): FileHandle {
+export function handleOf(t: Door, path: string, flags = 0): FileHandle {
   return ok<FileHandle>(vfs(t).nameToHandle(path, flags) as FileHandle);
 }
 
-function opened(t: Door, handle: FileHandle, flags: number = c.O_RDONLY): number {
+export function opened(t: Door, handle: FileHandle, flags: number = c.O_RDONLY): number {
   return ok<number>(vfs(t).openByHandle(handle, flags));
 }
 
-/** On filesystems that have handles. */
-const decodable: Readonly<Record<string, (t: Door) => void>> = {
+/** On filesystems that have handles, unions with nfs_export among them (overlay/handles.ts). */
+export const decodable: Readonly<Record<string, (t: Door) => void>> = {
   'a handle opens its file whatever it is called, as long as it is there'(t) {
     const { ino } = lstat(t, 'f');
     const handle = handleOf(t, 'f');
@@ -62,7 +62,7 @@ const decodable: Readonly<Record<string, (t: Door) => void>> = {
   },
 };
 
-const handleTree: Tree = { f: file('content'), d: dir(), p: fifo(), l: symlink('f') };
+export const handleTree: Tree = { f: file('content'), d: dir(), p: fifo(), l: symlink('f') };
 
 export const handleCases: Cases = {
   ...Object.fromEntries(

@@ -4,7 +4,9 @@
  * dropped together with its cached descriptors, so that memory follows what the kernel remembers.
  */
 import { type DirInode, detach, type Inode, isDir, releaseReal } from '../overlay/inode.ts';
+import { lookup } from '../overlay/lookup.ts';
 import type { Super } from '../overlay/super.ts';
+import { Forgotten } from './forgotten.ts';
 import { type EntryOut, ROOT_ID } from './ops.ts';
 
 export class Nodes {
@@ -13,15 +15,47 @@ export class Nodes {
   private next = ROOT_ID + 1;
   /** How many nodes have been dropped since the beginning. */
   dropped = 0;
+  /** With nfs_export: nodes that a handle may ask for. */
+  private readonly forgotten: Forgotten | null;
+  /** Part of each handle: one of an earlier mount, where the nodeid was another object's, is stale. */
+  private readonly generation: number;
 
   constructor(sb: Super) {
     this.sb = sb;
+    this.forgotten = sb.config.nfsExport ? new Forgotten() : null;
+    this.generation = sb.config.nfsExport ? sb.hooks.random(4).readUInt32LE() : 0;
     sb.root.nodeid = ROOT_ID;
     this.byId.set(ROOT_ID, sb.root);
   }
 
   get(nodeid: number): Inode | undefined {
     return this.byId.get(nodeid);
+  }
+
+  /**
+   * A node that may have been forgotten: it is looked up where it was, its directories first.
+   * @returns undefined when it is not there any more.
+   */
+  recall(nodeid: number): Inode | undefined {
+    const known = this.byId.get(nodeid);
+    if (known) return known.unlinked ? undefined : known;
+    const was = this.forgotten?.get(nodeid);
+    const parent = was && this.recall(was.parent);
+    if (!was || !parent || !isDir(parent)) return undefined;
+    const inode = lookup(this.sb, parent, was.name, this.sb.scratch);
+    if (typeof inode === 'number') {
+      this.prune(parent);
+      return undefined;
+    }
+    // Something else may have the name by now.
+    if (inode.nodeid !== 0 || !this.forgotten?.isSame(nodeid, inode)) {
+      this.prune(inode);
+      return undefined;
+    }
+    this.forgotten.takeNodeid(inode);
+    inode.nodeid = nodeid;
+    this.byId.set(nodeid, inode);
+    return inode;
   }
 
   /** How many nodes are known. */
@@ -32,13 +66,14 @@ export class Nodes {
   /** One more reference for the door. */
   refer(inode: Inode, out: EntryOut): void {
     if (inode.nodeid === 0) {
-      // Never used twice: a nodeid that comes late (NFS, an old handle) cannot name another object.
-      inode.nodeid = this.next++;
+      // Never given to another object: a nodeid that comes late (an old handle) names what it named, or nothing.
+      inode.nodeid = this.forgotten?.takeNodeid(inode) || this.next++;
       this.byId.set(inode.nodeid, inode);
     }
     inode.nlookup++;
     out.nodeid = inode.nodeid;
-    out.generation = 0;
+    // Linux gave the root the generation 0, and takes any other for another inode.
+    out.generation = inode === this.sb.root ? 0 : this.generation;
   }
 
   forget(nodeid: number, count: number): void {
@@ -64,6 +99,7 @@ export class Nodes {
       if (at.nlookup > 0 || at.holds > 0 || at === this.sb.root) continue;
       if (at.nodeid !== 0) this.byId.delete(at.nodeid);
       this.dropped++;
+      this.forgotten?.remember(at);
       this.sb.inodes.delete(at);
       releaseReal(at);
       if (isDir(at)) this.sb.listings.drop(at);

@@ -88,7 +88,8 @@ export interface Ops {
 
   // ---- names ---------------------------------------------------------------------------------
   /**
-   * Finds `name` in a directory (never `.` or `..`, save `..` for NFS export) and takes a reference.
+   * Finds `name` in a directory and takes a reference. File handles (nfs_export) are opened by `.`, which is
+   * the node itself, of any type and perhaps forgotten, and by `..`.
    * @returns 0; -ENOENT, -ENAMETOOLONG, -EIO (a broken metacopy or redirect), -ESTALE.
    */
   lookup(caller: Caller, parent: number, name: ByteString, out: EntryOut): number;

@@ -63,9 +63,13 @@ export class OverlayOps implements Ops {
   // ---- names ---------------------------------------------------------------------------------
 
   lookup(_caller: Caller, parent: number, name: ByteString, out: EntryOut): number {
+    // A handle is being opened: `.` is the object itself, whatever it is.
+    if (name === '.') {
+      const inode = this.nodes.recall(parent);
+      return inode ? this.refer(inode, out) : -ESTALE;
+    }
     const dir = this.dir(parent);
     if (typeof dir === 'number') return dir;
-    if (name === '.') return this.refer(dir, out);
     if (name === '..') return this.refer(dir.parent ?? dir, out);
     const inode = lookup(this.sb, dir, name, out.attr);
     if (typeof inode === 'number') {

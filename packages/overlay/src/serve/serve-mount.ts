@@ -23,7 +23,6 @@ import { MountError } from '../mount/mount-error.ts';
 import type { MountOptions } from '../mount/options.ts';
 import { CAP_SYS_RESOURCE, dropCapability, mayUseTrustedXattrs } from '../mount/privilege.ts';
 import { openOverlay } from '../ops/open-overlay.ts';
-import type { Ops } from '../ops/ops.ts';
 import { OverlayOps } from '../ops/overlay-ops.ts';
 import { EINTR, EPROTO } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -128,7 +127,7 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
   throw new MountError(ops.errno, ops.message);
 }
 
-function connect(server: Server, ops: Ops, deviceFd: number): Connection {
+function connect(server: Server, ops: OverlayOps, deviceFd: number): Connection {
   const { sys, events } = server;
   const timeout = server.config.options.fuse.timeout ?? TIMEOUT_DEFAULT;
   const log = (line: string): void => events.log(line);
@@ -137,7 +136,8 @@ function connect(server: Server, ops: Ops, deviceFd: number): Connection {
     {
       readdirplus: 'always',
       posixAcl: true,
-      exportSupport: false,
+      // As the kernel's overlay: no handles without nfs_export.
+      exportSupport: ops.sb.config.nfsExport,
       // Backing files are registered by CAP_SYS_ADMIN of the initial namespace only, as `trusted.*` is written.
       passthrough: mayUseTrustedXattrs(sys),
       entryTimeout: timeout,
