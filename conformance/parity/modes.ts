@@ -37,6 +37,12 @@ export const modes: Readonly<Record<string, Mode>> = {
     options: ['redirect_dir=on', 'index=on', 'metacopy=on', 'nfs_export=off', 'xino=on'],
     making: ['redirect_dir=on', 'metacopy=on'],
   },
+  metacopy: {
+    about: 'metadata-only files without an index',
+    ...same,
+    options: ['redirect_dir=on', 'metacopy=on', 'index=off', 'nfs_export=off', 'xino=on'],
+    making: ['redirect_dir=on', 'metacopy=on'],
+  },
   off: {
     about: 'everything off that can be off',
     ...same,
