@@ -11,7 +11,7 @@
  *   --mode NAME      an option set of modes.ts, or `all`
  *   --check-every N  compare the merged trees (1000)
  *   --swap-every N   compare and exchange the uppers
- *   --replay FILE    play the case that a mismatch was shrunk to
+ *   --replay FILE    play the case that a mismatch was shrunk to; with --shrink-seconds N, shrink it further
  *
  * Reading on: modes.ts the option sets, layers.ts the lowers, kinds/ the operations, match.ts the
  * comparison, run.ts the loop, shrink.ts and script.ts what comes of a mismatch. Exit code 1 when
@@ -23,13 +23,15 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
-import { fromJson, replay } from './case.ts';
+import { fromJson, replay, toJson } from './case.ts';
 import { Match, SWAP } from './match.ts';
 import { modes } from './modes.ts';
 import { inside, runInside, unavailable } from './namespace.ts';
 import { type RunOptions, run, type Tell } from './run.ts';
+import { script } from './script.ts';
+import { shrink } from './shrink.ts';
 
-const SHRINK_MS = 120_000;
+const SHRINK_SECONDS = '120';
 
 const { values } = parseArgs({
   options: {
@@ -39,7 +41,7 @@ const { values } = parseArgs({
     'check-every': { type: 'string', default: '1000' },
     'swap-every': { type: 'string' },
     shrinks: { type: 'string', default: '3' },
-    'shrink-seconds': { type: 'string', default: String(SHRINK_MS / 1000) },
+    'shrink-seconds': { type: 'string' },
     limit: { type: 'string', default: '20' },
     replay: { type: 'string' },
     'plant-options': { type: 'string' },
@@ -87,7 +89,7 @@ function options(mode: string): RunOptions {
     checkEvery: count('check-every'),
     swapEvery: swapEvery(ops),
     shrinks: count('shrinks'),
-    shrinkMs: 1000 * count('shrink-seconds'),
+    shrinkMs: 1000 * count('shrink-seconds', values['shrink-seconds'] ?? SHRINK_SECONDS),
     limit: count('limit'),
     plant: values['plant-options']?.split(','),
   };
@@ -107,9 +109,18 @@ async function runMode(mode: string): Promise<boolean> {
 }
 
 async function replayFile(file: string): Promise<boolean> {
-  const played = fromJson(readFileSync(file, 'utf8'));
-  const match = new Match(openSys(), modes[played.mode]);
+  const sys = openSys();
+  let played = fromJson(readFileSync(file, 'utf8'));
+  const match = new Match(sys, modes[played.mode]);
   try {
+    if (values['shrink-seconds'] !== undefined) {
+      const shrunk = await shrink(sys, match, played, Date.now() + 1000 * count('shrink-seconds'));
+      if (shrunk !== null) {
+        played = shrunk.small;
+        writeFileSync(file, toJson(played));
+        console.log(script(sys, modes[played.mode], match.pair.lowers, played, shrunk.found));
+      }
+    }
     const found = await replay(match, played);
     console.log(
       found === null
@@ -134,7 +145,9 @@ async function main(): Promise<boolean> {
   if (values.replay !== undefined) {
     const path = resolve(values.replay);
     const { mode } = fromJson(readFileSync(path, 'utf8'));
-    return (await runInside(modes[mode].userns === true, file, ['--replay', path])) === 0;
+    const longer = values['shrink-seconds'];
+    const rest = longer === undefined ? [] : ['--shrink-seconds', longer];
+    return (await runInside(modes[mode].userns === true, file, ['--replay', path, ...rest])) === 0;
   }
   const chosen = values.mode === 'all' ? Object.keys(modes) : [values.mode];
   let alike = true;

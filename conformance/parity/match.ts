@@ -105,6 +105,7 @@ export class Match {
     const [got, own] = this.#turn(ours, op);
     if (
       (expected === got && times.every((change, i) => agree(change, own[i]))) ||
+      this.#keepsBits(op) ||
       (op.slot >= 0 && this.#adrift(op.slot)) ||
       (op.other >= 0 && this.#adrift(op.other))
     ) {
@@ -117,6 +118,21 @@ export class Match {
       },
       result: expected,
     };
+  }
+
+  /** docs/differences.md, "what root gives an own unnamed file": from here on the modes differ. */
+  #keepsBits(op: Operation): boolean {
+    const st = new Stat();
+    const [kernel, ours] = this.#turns!;
+    if (op.user !== 0 || !['slot-chown', 'slot-truncate'].includes(op.kind)) {
+      return false;
+    }
+    if (this.#sys.fstat(ours.slots[op.slot], st) < 0 || st.nlink > 0) {
+      return false;
+    }
+    kernel.closeSlot(op.slot);
+    ours.closeSlot(op.slot);
+    return true;
   }
 
   /**

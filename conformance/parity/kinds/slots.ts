@@ -144,14 +144,13 @@ const truncate = onSlot(
   (op, n) => `truncate -s ${op.len} /proc/self/fd/${n} # ftruncate`,
 );
 
+/** docs/differences.md, "fallocate of FUSE": it knows no other modes, and does not ask the server. */
 const fallocateModes: readonly (readonly [number, string])[] = [
   [0, ''],
   [c.FALLOC_FL_KEEP_SIZE, '-n'],
   [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
   [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
   [c.FALLOC_FL_ZERO_RANGE, '-z'],
-  [c.FALLOC_FL_COLLAPSE_RANGE, '-c'],
-  [c.FALLOC_FL_INSERT_RANGE, '-i'],
 ];
 
 const fallocate = onSlot(
@@ -159,9 +158,7 @@ const fallocate = onSlot(
   writable,
   (by) => {
     const flags = by.rnd.pick(fallocateModes)[0];
-    // docs/differences.md, "A refused fallocate": FUSE knows no such modes, and does not ask the server.
-    const root = (flags & (c.FALLOC_FL_COLLAPSE_RANGE | c.FALLOC_FL_INSERT_RANGE)) !== 0 ? { user: 0 } : {};
-    return { flags, off: by.rnd.pick(offsets), len: by.rnd.pick([1, 4096, 8192]), ...root };
+    return { flags, off: by.rnd.pick(offsets), len: by.rnd.pick([1, 4096, 8192]) };
   },
   (t, at, op) => said(t.sys.fallocate(at, op.flags, op.off, op.len)),
   (op, n) => {
@@ -221,8 +218,8 @@ const chown = onSlot(
   real,
   (by) => {
     const [off, len] = [by.rnd.pick([-1, ...owners]), by.rnd.pick([-1, ...groups])];
-    // docs/differences.md, "chown(-1, -1) by others".
-    return { off, len, ...(off < 0 && len < 0 ? { user: 0 } : {}) };
+    // docs/differences.md, "chown(-1, -1)" of a file that is open for writing.
+    return off < 0 && len < 0 ? { off, len: 2000 } : { off, len };
   },
   (t, at, op) => said(t.sys.fchownat(at, '', op.off, op.len, c.AT_EMPTY_PATH)),
   (op, n) => `chown ${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} /proc/self/fd/${n}`,

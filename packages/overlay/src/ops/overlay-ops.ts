@@ -15,6 +15,7 @@ import { rename } from '../overlay/rename.ts';
 import type { Super } from '../overlay/super.ts';
 import { volatileStatus } from '../overlay/volatile.ts';
 import * as xattrs from '../overlay/xattr.ts';
+import { POSIX_ACL_ACCESS } from '../overlay/xattrs.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import {
   DT_DIR,
@@ -34,7 +35,7 @@ import { Handles } from './handles.ts';
 import { Nodes } from './nodes.ts';
 import { asksNothing, type Caller, type DirSink, EntryOut, type OpenOut, type Ops, type SetAttr } from './ops.ts';
 import { chownIsChmod } from './permissions.ts';
-import { dropSgid, dropsSgid, takeCapabilities, takesCapabilitiesOnly, takesPrivileges } from './privilege-bits.ts';
+import { aclDropsSgid, CAPABILITY, dropSgid, dropsSgid, keepsBits, takesPrivileges } from './privilege-bits.ts';
 
 /** An open directory: its listing as it was when it was last read from the start. */
 interface OpenDir {
@@ -50,6 +51,8 @@ export class OverlayOps implements Ops {
   private readonly dirs = new Handles<OpenDir>();
   private readonly scratch = new Stat();
   private readonly maxFiles: number;
+  /** Whose file capabilities were removed last: a setattr may belong to it (privilege-bits.ts). */
+  private stripped: Inode | null = null;
   /** What the flag ioctls take a pointer to: a long, of which they use half. */
   private readonly flagWord = Buffer.alloc(8);
 
@@ -178,15 +181,19 @@ export class OverlayOps implements Ops {
     }
     const handle = set.fh !== 0 ? this.files.get(set.fh) : undefined;
     const file = handle && !handle.onLower && (handle.accmode & O_ACCMODE) !== O_RDONLY ? handle.file : -1;
-    if (takesCapabilitiesOnly(caller, inode, set, this.files.all())) return takeCapabilities(inode, out);
+    const stripped = this.stripped === inode;
+    this.stripped = null;
+    if (stripped && keepsBits(caller, inode, set, this.files.all())) return getattr(inode, out);
     const dropping = takesPrivileges(caller, set) && this.dropsSgid(caller, inode);
     const err = setattr(this.sb, inode, set, file, out);
     return err >= 0 && dropping ? dropSgid(inode, out) : err;
   }
 
   private dropsSgid(caller: Caller, inode: Inode): boolean {
-    return dropsSgid(caller, inode, (pid) => this.sb.hooks.groupsOf?.(pid) ?? [], this.scratch);
+    return dropsSgid(caller, inode, this.groupsOf, this.scratch);
   }
+
+  private readonly groupsOf = (pid: number): readonly number[] => this.sb.hooks.groupsOf?.(pid) ?? [];
 
   /**
    * FUSE does not say whether a request for nothing is a chown, which only an owner makes where suid goes,
@@ -230,9 +237,18 @@ export class OverlayOps implements Ops {
     return inode ? xattrs.setxattr(this.sb, inode, name, value, flags, killSgid, this.scratch) : -ESTALE;
   }
 
-  removexattr(_caller: Caller, nodeid: number, name: ByteString): number {
+  removexattr(caller: Caller, nodeid: number, name: ByteString): number {
     const inode = this.nodes.get(nodeid);
-    return inode ? xattrs.removexattr(this.sb, inode, name) : -ESTALE;
+    if (!inode) return -ESTALE;
+    const dropping = name === POSIX_ACL_ACCESS && aclDropsSgid(caller, inode, this.groupsOf, this.scratch);
+    const err = xattrs.removexattr(this.sb, inode, name);
+    if (err < 0) return err;
+    if (name === CAPABILITY) this.stripped = inode;
+    if (!dropping) return 0;
+    dropSgid(inode, this.scratch);
+    // The request says nothing of a mode, and so the kernel keeps the old one.
+    this.sb.hooks.attrChanged?.(nodeid);
+    return 0;
   }
 
   getflags(_caller: Caller, nodeid: number): number {

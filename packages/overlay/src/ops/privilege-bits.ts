@@ -4,8 +4,8 @@
  *   - sgid of a file that its group may not execute goes when one changes the file who is not of
  *     that group (kernel: setattr_should_drop_sgid). FUSE tells who, and not of which groups.
  *   - A setattr of nothing is chown(-1, -1), which takes all three, or what the kernel does before a
- *     write to a backing file. From root, who keeps suid and sgid as he writes, the second is told
- *     by the file: it has capabilities, and is open for writing.
+ *     write to a backing file. From root, who keeps suid and sgid as he writes, the second follows
+ *     the removal of capabilities, on a file that is open for writing.
  */
 import { getattr } from '../overlay/attr.ts';
 import type { OpenFile } from '../overlay/file.ts';
@@ -14,8 +14,6 @@ import { O_RDONLY, S_IFREG, S_ISGID, S_IXGRP } from '../sys/constants.ts';
 import type { Stat } from '../sys/stat.ts';
 import { ATTR_GID, ATTR_KILL_SUIDGID, ATTR_UID, asksNothing, type Caller, type SetAttr } from './ops.ts';
 import { inGroup } from './permissions.ts';
-
-const CAPABILITY = 'security.capability';
 
 /** The supplementary groups of a process. */
 export type GroupsOf = (pid: number) => readonly number[];
@@ -46,15 +44,19 @@ export function dropSgid(inode: Inode, out: Stat): number {
   return err < 0 ? err : getattr(inode, out);
 }
 
-/** Whether this is root's write to a file with capabilities: those alone go. */
-export function takesCapabilitiesOnly(caller: Caller, inode: Inode, set: SetAttr, files: Iterable<OpenFile>): boolean {
-  if (caller.uid !== 0 || !asksNothing(set.valid) || !inode.upper) return false;
-  if (typeof inode.upper.layer.getxattr(inode.upper, CAPABILITY) === 'number') return false;
+/** The xattr that the kernel removes before a setattr that takes file capabilities. */
+export const CAPABILITY = 'security.capability';
+
+/** Whether root writes to a file that had capabilities until a moment ago: nothing else goes. */
+export function keepsBits(caller: Caller, inode: Inode, set: SetAttr, files: Iterable<OpenFile>): boolean {
+  if (caller.uid !== 0 || !asksNothing(set.valid)) return false;
   return isWritten(inode, files);
 }
 
-export function takeCapabilities(inode: Inode, out: Stat): number {
+/** Whether sgid goes with an access ACL: of any object, and whether its group executes it or not (kernel: ovl_set_or_remove_acl). */
+export function aclDropsSgid(caller: Caller, inode: Inode, groupsOf: GroupsOf, scratch: Stat): boolean {
   const { real } = inode;
-  const err = real.layer.removexattr(real, CAPABILITY);
-  return err < 0 ? err : getattr(inode, out);
+  if (caller.uid === 0 || real.layer.stat(real, scratch) < 0) return false;
+  if ((scratch.mode & S_ISGID) === 0 || inGroup(caller, scratch.gid)) return false;
+  return caller.groups !== undefined || !groupsOf(caller.pid).includes(scratch.gid);
 }

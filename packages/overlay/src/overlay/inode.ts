@@ -274,6 +274,8 @@ export function releaseReal(inode: Inode): void {
 export function move(inode: Inode, oldParent: DirInode, oldName: ByteString, parent: DirInode, name: ByteString): void {
   oldParent.children.delete(oldName);
   oldParent.holds--;
+  // A listing that a door keeps has the old parent's number for `..`.
+  if (isDir(inode) && parent !== oldParent) inode.renumbered = true;
   parent.children.set(name, inode);
   parent.holds++;
   if (inode.parent === oldParent && inode.name === oldName) {
