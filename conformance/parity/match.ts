@@ -31,12 +31,16 @@ export interface Outcome {
   readonly result: string;
 }
 
+/** Kinds that open for writing, and need not write. */
+const opening: readonly string[] = ['open', 'slot-open', 'truncate', 'write', 'create'];
+
 export const CHECK = 'check';
 export const SWAP = 'swap';
 
 export class Match {
   readonly #sys: Sys;
   readonly #caller: Caller;
+  readonly #metacopy: boolean;
   readonly pair: Pair;
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
@@ -47,6 +51,7 @@ export class Match {
   constructor(sys: Sys, mode: Mode) {
     this.#sys = sys;
     this.#caller = new Caller(sys);
+    this.#metacopy = mode.options.includes('metacopy=on');
     this.pair = new Pair(sys, mode);
   }
 
@@ -104,7 +109,7 @@ export class Match {
     const [expected, times] = this.#turn(kernel, op);
     const [got, own] = this.#turn(ours, op);
     if (
-      (expected === got && times.every((change, i) => agree(change, own[i]))) ||
+      (expected === got && times.every((change, i) => agree(change, own[i]) || this.#forgives(op, change, own[i]))) ||
       this.#keepsBits(op) ||
       (op.slot >= 0 && this.#adrift(op.slot)) ||
       (op.other >= 0 && this.#adrift(op.other))
@@ -118,6 +123,24 @@ export class Match {
       },
       result: expected,
     };
+  }
+
+  /** docs/differences.md, "The data of a file of metadata alone": copied up with its times as they were. */
+  #forgives(op: Operation, kernels: string, ours: string): boolean {
+    return this.#metacopy && opening.includes(op.kind) && kernels === 'm' && ours === '-';
+  }
+
+  #differences(kernel: Snapshot, ours: Snapshot): string[] {
+    if (this.#metacopy) {
+      for (const [path, entry] of kernel) {
+        const own = ours.get(path);
+        // The same row of docs/differences.md.
+        if (own !== undefined && entry.content !== undefined && entry.mtime === 'now' && own.mtime !== 'now') {
+          (entry as Record<string, string>).mtime = own.mtime;
+        }
+      }
+    }
+    return differences(kernel, ours, "the kernel's", 'ours');
   }
 
   /** docs/differences.md, "what root gives an own unnamed file": from here on the modes differ. */
@@ -188,13 +211,13 @@ export class Match {
     this.seen = kernel;
     kernel.forgive(ours);
     kernel.forgiveAtimes(ours);
-    return mismatchOf('the trees differ', differences(kernel.snapshot, ours.snapshot, "the kernel's", 'ours'));
+    return mismatchOf('the trees differ', this.#differences(kernel.snapshot, ours.snapshot));
   }
 
   async #swap(): Promise<Mismatch | null> {
     await this.#leave();
     const [kernel, ours] = this.pair.stores.map((store) => new UpperView(this.#sys, store, this.#yard!));
-    const uppers = differences(kernel.snapshot, ours.snapshot, "the kernel's", 'ours');
+    const uppers = this.#differences(kernel.snapshot, ours.snapshot);
     const lowers = this.pair.lowers.flatMap((lower, i) =>
       differences(this.#lowersBefore[i], sealed(this.#sys, lower, true), 'the lower before', 'after'),
     );
