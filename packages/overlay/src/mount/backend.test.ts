@@ -36,13 +36,14 @@ describe('chooseBackend', () => {
     ['timeout=1', able, 'auto', "fuse: the kernel's overlay does not have timeout"],
     ['timeout=1', able, 'kernel', '32 EINVAL: the kernel backend does not have timeout'],
     ['index=on,nfs_export=on', able, 'fuse', 'fuse: it was asked for'],
-    ['override_creds', able, 'fuse', '32 EINVAL: the fuse backend does not have the option override_creds'],
+    ['override_creds', able, 'fuse', 'fuse: it was asked for'],
+    ['nooverride_creds', able, 'fuse', '32 EINVAL: the fuse backend does not have the option nooverride_creds'],
     ['copyup=lazy', able, 'auto', '32 EINVAL: no backend has the option copyup=lazy'],
     [
-      'timeout=1,override_creds',
+      'timeout=1,nooverride_creds',
       able,
       'auto',
-      '32 EINVAL: timeout needs the fuse backend, but the fuse backend does not have the option override_creds',
+      '32 EINVAL: timeout needs the fuse backend, but the fuse backend does not have the option nooverride_creds',
     ],
     [
       '',
@@ -63,10 +64,10 @@ describe('chooseBackend', () => {
       "fuse: the kernel's overlay cannot be used: this kernel has no overlay filesystem (modprobe overlay loads it)",
     ],
     [
-      'override_creds',
+      'nooverride_creds',
       ordinary,
       'auto',
-      "32 EINVAL: the fuse backend does not have the option override_creds, and the kernel's cannot be used: this user may not mount it (CAP_SYS_ADMIN is missing)",
+      "32 EINVAL: the fuse backend does not have the option nooverride_creds, and the kernel's cannot be used: this user may not mount it (CAP_SYS_ADMIN is missing)",
     ],
   ] as const)('%s', (text, sys, asked, expected) => {
     expect(choose(sys, text, asked)).toBe(expected);

@@ -52,7 +52,8 @@ function notForKernel(options: MountOptions): string | null {
 
 /** What the engine does not serve, besides what resolveParams knows. */
 const notServed: [(options: MountOptions) => boolean, string][] = [
-  [(o) => o.overrideCreds !== undefined, 'override_creds'],
+  // The server always acts with the rights of who mounted.
+  [(o) => o.overrideCreds === false, 'nooverride_creds'],
   [(o) => o.fuse.copyup === 'lazy', 'copyup=lazy'],
   [(o) => o.fuse.hydrate !== undefined, 'hydrate'],
   [(o) => o.fuse.lowerIo === 'passthrough', 'lower_io=passthrough'],
@@ -120,7 +121,7 @@ const dispensable: [name: string, asked: (options: MountOptions) => boolean, dro
   [
     ['index=on', (o) => o.overlay.index === true, (o) => delete o.overlay.index],
     ['nfs_export=on', (o) => o.overlay.nfsExport === true, (o) => delete o.overlay.nfsExport],
-    ['override_creds', (o) => o.overrideCreds !== undefined, (o) => delete o.overrideCreds],
+    ['nooverride_creds', (o) => o.overrideCreds === false, (o) => delete o.overrideCreds],
     ['static_nlink', (o) => o.fuse.staticNlink === true, (o) => delete o.fuse.staticNlink],
     ['noacl', (o) => o.fuse.noacl === true, (o) => delete o.fuse.noacl],
     ['auto_unmount', (o) => o.fuse.autoUnmount === true, (o) => delete o.fuse.autoUnmount],

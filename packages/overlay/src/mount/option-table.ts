@@ -208,7 +208,9 @@ const generic: Record<string, Read> = {
   fscontext: context,
   defcontext: context,
   rootcontext: context,
-  remount: refused('a union cannot be changed while it is mounted; unmount it and mount it again'),
+  remount: refused(
+    "the layers and options of a union cannot be changed while it is mounted; 'mount -i -o remount,...' changes what every filesystem has (ro, noatime, nosuid)",
+  ),
   bind: refused('strata makes unions; bind mounts are made by mount(8)'),
   rbind: refused('strata makes unions; bind mounts are made by mount(8)'),
 };

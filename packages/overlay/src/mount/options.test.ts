@@ -117,7 +117,7 @@ describe('parseOptions', () => {
     ['uidmapping=1:2', "mount option 'uidmapping=1:2': is read as ID:MAPPED:COUNT[:...]"],
     [
       'remount,ro',
-      "mount option 'remount': a union cannot be changed while it is mounted; unmount it and mount it again",
+      "mount option 'remount': the layers and options of a union cannot be changed while it is mounted; 'mount -i -o remount,...' changes what every filesystem has (ro, noatime, nosuid)",
     ],
     ['lowerdir=/a,lowerdir+=/b', "mount option 'lowerdir+=/b': cannot follow lowerdir=; name all layers in one way"],
     [

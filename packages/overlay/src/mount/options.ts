@@ -55,7 +55,7 @@ export interface FuseOptions {
 
 export interface MountOptions {
   overlay: OverlayParams;
-  /** `override_creds` true, `nooverride_creds` false; the kernel's overlay only. */
+  /** `override_creds` true, as our server always acts; `nooverride_creds` false, for the kernel's overlay only. */
   overrideCreds?: boolean;
   defaultPermissions?: boolean;
   flags: MountFlags;
