@@ -30,12 +30,16 @@ export function completeData(sb: Super, inode: Inode, data: Dentry, keep: number
   if (file < 0) return file;
   const length = Math.min(st.size, keep);
   if (length < st.size) err = layer.ftruncate(file, length);
+  const cut = length < st.size && err >= 0;
   if (err >= 0) err = copyFrom(sb, data, file, length);
-  // Nor has anybody changed the file's content, unless by cutting it short.
-  const mtimeNsec = length < st.size ? UTIME_NOW : st.mtimeNsec;
-  if (err >= 0) err = layer.futimens(file, st.atime, st.atimeNsec, st.mtime, mtimeNsec);
+  // Both are put back whatever came of the copying: who opens the file for writing has not written yet.
+  const kept = typeof capability === 'number' ? 0 : layer.setxattr(upper, CAPABILITY, capability, 0);
+  if (err >= 0) err = kept;
+  // What was cut short has been truncated already.
+  const mtimeNsec = cut ? UTIME_NOW : st.mtimeNsec;
+  const timed = layer.futimens(file, st.atime, st.atimeNsec, st.mtime, mtimeNsec);
+  if (err >= 0) err = timed;
   if (err >= 0 && sb.config.fsync !== 'volatile') err = layer.fsync(file, false);
-  if (err >= 0 && typeof capability !== 'number') err = layer.setxattr(upper, CAPABILITY, capability, 0);
   layer.close(file);
   if (err < 0) return err;
   err = layer.removexattr(upper, sb.names.metacopy);

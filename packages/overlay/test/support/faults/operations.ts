@@ -36,6 +36,11 @@ import { me, nothing, walk } from '../union.ts';
 export interface Operation {
   /** What it may answer instead of the errno that was injected. */
   answers?: number;
+  /**
+   * It copies data into a file that is seen, whose mtime it puts back only then: on the way it may be
+   * that of the copying, in the kernel too.
+   */
+  completes?: boolean;
   /** After a failure it may be refused: what it needs is gone. */
   once?: boolean;
   /** What is done before the fault is armed, giving what is done under it. */
@@ -148,7 +153,7 @@ function renaming(from: string, to: string, flags = 0, used = ''): Operation {
 }
 
 /** A redirect that cannot be written leaves the rename to the caller, whatever the reason: kernel ovl_set_redirect. */
-const redirecting = (operation: Operation): Operation => ({ ...operation, answers: EXDEV });
+export const redirecting = (operation: Operation): Operation => ({ ...operation, answers: EXDEV });
 
 function opening(name: string, flags = O_WRONLY): Operation {
   return {
@@ -346,4 +351,37 @@ export const linkOperations: Readonly<Record<string, Operation>> = {
     },
   },
   'exchange one of two links': renaming('linked', 'new', RENAME_EXCHANGE),
+};
+
+/** With the metadata of `name` alone in the upper. */
+const ofMetadataAlone = (name: string, operation: Operation): Operation => ({
+  ...operation,
+  prepare(o) {
+    must(setMode(o, name, 0o600));
+    return operation.prepare(o);
+  },
+});
+
+const completing = (name: string, operation: Operation): Operation => ({
+  ...ofMetadataAlone(name, operation),
+  completes: true,
+});
+
+/** What is done to a file of which the upper has the metadata alone. */
+export const metacopyOperations: Readonly<Record<string, Operation>> = {
+  'complete a file': completing('file', opening('file')),
+  'complete a big file in chunks': { ...completing('big', opening('big')), on: apart },
+  'complete a file by a clone': { ...completing('big', opening('big')), on: cloning },
+  'complete a file with holes': completing('sparse', opening('sparse')),
+  'complete one of two links': completing('linked', opening('linked2')),
+  'truncate a file of metadata alone': ofMetadataAlone('file', operations['copy up by truncating']),
+  'open a file of metadata alone with O_TRUNC': ofMetadataAlone('file', operations['open with O_TRUNC']),
+  'chown a file of metadata alone': ofMetadataAlone('file', operations['chown a lower file']),
+  'link a file of metadata alone': redirecting(ofMetadataAlone('file', operations['link a lower file'])),
+  'rename a file of metadata alone': redirecting(ofMetadataAlone('file', renaming('file', 'made'))),
+  'rename a file of metadata alone elsewhere': redirecting(ofMetadataAlone('file', renaming('file', 'merged/made'))),
+  'unlink a file of metadata alone': ofMetadataAlone('file', operations['unlink a lower file']),
+  'exchange two files of metadata alone': redirecting(
+    ofMetadataAlone('file2', ofMetadataAlone('file', operations['exchange two lower files'])),
+  ),
 };
