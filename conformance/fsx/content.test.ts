@@ -69,6 +69,7 @@ describe('Content', () => {
         }
         expect(sparse.size).toBe(flat.data.length);
         expect(sparse.read(0, sparse.size).equals(flat.data)).toBe(true);
+        expect(sparse.blocks.every((block) => block * BLOCK < sparse.size)).toBe(true);
         expect(sparse.read(sparse.size, BLOCK).equals(Buffer.alloc(BLOCK))).toBe(true);
       }),
     );

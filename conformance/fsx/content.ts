@@ -53,7 +53,8 @@ export class Content {
 
   truncate(size: number): void {
     if (size < this.size) {
-      this.zero(size, this.size - size);
+      // To the end of the last block, which goes as a whole.
+      this.zero(size, Math.ceil(this.size / BLOCK) * BLOCK - size);
     }
     this.size = size;
   }

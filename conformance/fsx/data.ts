@@ -95,10 +95,13 @@ function clone(play: Play, whole: boolean): boolean | 'unsupported' {
     if (!play.supported(sys.ficlone(to.fd, from.fd), 'FICLONE')) {
       return 'unsupported';
     }
-    const { size } = to.file.content;
-    to.file.content = source.copy();
-    // What lay beyond the source's size stays.
-    to.file.content.size = Math.max(size, source.size);
+    // What lies beyond the source's end stays.
+    const target = to.file.content;
+    target.zero(0, source.size);
+    for (const block of source.blocks) {
+      target.write(block * BLOCK, source.read(block * BLOCK, Math.min(BLOCK, source.size - block * BLOCK)));
+    }
+    target.size = Math.max(target.size, source.size);
     return true;
   }
   const { off, length } = play.range(from.file, true);
