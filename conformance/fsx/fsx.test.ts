@@ -108,7 +108,9 @@ describe('what is wrong is seen', () => {
       expect(wrong).toHaveLength(1);
       expect(wrong[0]).toMatch(/the first wrong byte is at \d+: |, not \d+|though there is data at \d+/);
       const log = wrong[0].split('\n').filter((line) => /^ {4}\d+ /.test(line));
-      expect(log).toHaveLength(Math.min(50, operations + 1));
+      // What was not supported is logged too, and does not count.
+      expect(log.length).toBeGreaterThanOrEqual(Math.min(50, operations + 1));
+      expect(log.length).toBeLessThanOrEqual(50);
       // The same seed does the same again, up to the operation that was wrong.
       const [, again] = /again: npm run soak -- fsx --target in-process --seed 7 --ops (\d+) /.exec(wrong[0]) ?? [];
       expect(again).toBe(String(operations + 1));

@@ -85,6 +85,21 @@ export const lifeKinds: Kinds = {
       return true;
     },
   },
+  chmod: {
+    weight: 2,
+    run(play) {
+      const present = play.present();
+      if (present.length === 0) {
+        return false;
+      }
+      // With metacopy this copies up all but the data.
+      const [name] = play.rnd.pick(present);
+      const mode = play.rnd.pick([0o600, 0o640, 0o644]);
+      play.note(`chmod ${name} ${mode.toString(8)}`);
+      play.ok(play.door.chmod(name, mode), 'chmod');
+      return true;
+    },
+  },
   stat: {
     weight: 4,
     run(play) {

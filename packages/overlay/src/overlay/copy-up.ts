@@ -21,6 +21,7 @@ import { type Inode, isDir } from './inode.ts';
 import { realData } from './lower-data.ts';
 import { METACOPY_PLAIN, Metacopy, needsMetaCopyUp } from './metacopy.ts';
 import { encodeNlink } from './nlink.ts';
+import { lendRights, returnRights } from './owner-rights.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
 import { dirModified, handleValue, restoreTimes, setImpure } from './util.ts';
@@ -120,10 +121,13 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
   const parentSt = new Stat();
   let err = upper.stat(dir, parentSt);
   if (err < 0) return err;
+  const lent = lendRights(sb, dir);
   err = setImpure(sb, parent);
   if (err >= 0 && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, parent);
-  if (err < 0) return err;
-  err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, inode.name) : copyUpByRename(sb, copy, dir, inode.name);
+  if (err >= 0) {
+    err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, inode.name) : copyUpByRename(sb, copy, dir, inode.name);
+  }
+  returnRights(dir, lent);
   if (err < 0) return err;
   restoreTimes(sb, parent, parentSt);
   adopt(sb, copy, new Dentry(upper, dir, inode.name));
@@ -253,8 +257,13 @@ function copyUpByRename(sb: Super, copy: Copy, dir: Dentry, name: ByteString): n
   if (copy.entry !== null && isDir(copy.inode)) {
     err = createDirEntry(sb, copy.entry, new Dentry(work.layer, work, temp));
   }
+  const made = new Dentry(work.layer, work, temp);
+  // What moves into another directory gets another `..`, which is a write to it.
+  const lent = isDir(copy.inode) ? lendRights(sb, made) : null;
   if (err >= 0) err = work.layer.rename(work, temp, dir, name, RENAME_NOREPLACE);
-  if (err < 0) cleanup(sb, temp);
+  if (err >= 0) returnRights(new Dentry(dir.layer, dir, name), lent);
+  else cleanup(sb, temp);
+  work.layer.release(made);
   return err === -EEXIST ? -EIO : err;
 }
 

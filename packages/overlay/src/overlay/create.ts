@@ -28,6 +28,7 @@ import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice, makeEscapedWhiteout } from './escaped-whiteout.ts';
 import { attach, DirInode, Inode, isDir } from './inode.ts';
 import { setNlinkUpper } from './nlink.ts';
+import { lendRights, returnRights } from './owner-rights.ts';
 import { mayCreate } from './protection.ts';
 import { setRedirect } from './redirect.ts';
 import type { Super } from './super.ts';
@@ -199,9 +200,12 @@ function makeInWork(
   if (err < 0) return err;
   const made = new Dentry(work.layer, work, temp);
   err = dress(made, heir);
+  const isDir = (heir.mode & S_IFMT) === S_IFDIR;
+  const lent = isDir ? lendRights(sb, made) : null;
   if (err >= 0 && opaque) err = setOpaque(sb, made, -EIO);
-  if (err >= 0) err = place(sb, temp, dir, name, overWhiteout, (heir.mode & S_IFMT) === S_IFDIR);
+  if (err >= 0) err = place(sb, temp, dir, name, overWhiteout, isDir);
   work.layer.release(made);
+  if (err >= 0) returnRights(new Dentry(dir.layer, dir, name), lent);
   if (err < 0) cleanup(sb, temp);
   return err;
 }

@@ -11,6 +11,7 @@ import { dropEntry, needsIndex } from './index-dir.ts';
 import { type DirInode, detach, type Inode, isDir, prefer, releaseReal } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { setNlinkUpper } from './nlink.ts';
+import { lendRights, returnRights } from './owner-rights.ts';
 import { mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
 import type { Super } from './super.ts';
@@ -61,10 +62,18 @@ export function rmdir(sb: Super, parent: DirInode, name: ByteString): number {
   let err = mayDelete(parent, inode);
   if (err < 0) return err;
   if (!isDir(inode)) return -ENOTDIR;
+  // It is listed, and moved away with what is left in it.
+  const lent = inode.upper ? lendRights(sb, inode.upper) : null;
+  err = rmdirMerged(sb, parent, name, inode);
+  if (inode.upper && (err < 0 || inode.upper.pinned)) returnRights(inode.upper, lent);
+  return err;
+}
+
+function rmdirMerged(sb: Super, parent: DirInode, name: ByteString, inode: DirInode): number {
   const empty = mergedIsEmpty(sb, inode);
   if (typeof empty === 'number') return empty;
   if (!empty) return -ENOTEMPTY;
-  err = copyUp(sb, parent);
+  let err = copyUp(sb, parent);
   if (err >= 0) err = losesName(sb, inode, parent, name);
   if (err < 0) return err;
   const dir = parent.upper!;

@@ -7,7 +7,7 @@
  */
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { O_WRONLY } from '../sys/constants.ts';
+import { O_WRONLY, S_IFDIR } from '../sys/constants.ts';
 import { EIO, ENOENT, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Refusal } from './params.ts';
@@ -38,7 +38,10 @@ export function prepareVolatile(sb: Super, work: Dentry): Refusal | null {
 /** What a crash while the watch was being made has left in work/, which is going to be another directory. */
 export function clearWatch(workdir: Dentry): number {
   const work = new Dentry(workdir.layer, workdir, 'work');
-  if (workdir.layer.lookup(workdir, 'work', new Stat()) === -ENOENT) return 0;
+  const st = new Stat();
+  const found = workdir.layer.lookup(workdir, 'work', st);
+  // Anything else in its place is removed as a whole.
+  if (found === -ENOENT || (found >= 0 && st.type !== S_IFDIR)) return 0;
   const err = cleanTree(work, WATCH, WATCH_DEPTH);
   work.layer.release(work);
   return err;
