@@ -81,12 +81,13 @@ class Middle {
   readonly #layers: LayerDirs;
   readonly at: ByteString;
 
-  constructor(name: string) {
+  /** `on`: what its lowers are the layers of. */
+  constructor(name: string, on: Middle | null = null) {
     const top = base.make(name);
     makeDirs(top, ['lower', 'upper', 'work', 'merged']);
     this.at = `${top}/merged`;
     this.#layers = {
-      lowers: [`${top}/lower`],
+      lowers: on === null ? [`${top}/lower`] : [on.#layers.upper!, ...on.#layers.lowers],
       upper: `${top}/upper`,
       work: `${top}/work`,
       merged: this.at,
@@ -164,6 +165,23 @@ describe('layers in a mount', () => {
         }
       }
       for (const top of [kernel, fuse]) {
+        it(`goes on as the upper of ${top.name} from a lower of the mount`, async () => {
+          const { at, left } = middle;
+          const above = new Middle(`above-${writer.name}-${top.name}`, at);
+          await above.mounted(fuse, async () => {
+            const seen = await above.shown(top, ['lower'], true, (m) => {
+              equal(names(m, '.'), ['elsewhere', 'here', 'kept', 'linked', 'partly', 'replaced']);
+              writeFile(m, 'gone', 'back');
+              ok(m.unlink('gone'));
+              ok(m.mkdir('full', 0o755));
+              ok(m.rmdir('full'));
+            });
+            same(left, seen, `by ${top.name}`);
+          });
+          await at!.mounted(fuse, async () => {
+            same(left, await at!.shown(top, ['upper', 'lower'], false, () => {}), 'below');
+          });
+        });
         it(`goes on as the upper of ${top.name}`, async () => {
           const { at, left } = middle;
           await at!.mounted(fuse, async () => {

@@ -155,7 +155,7 @@ export function explain(sb: Super, path: ByteString): Explanation {
 function statOf(sb: Super, d: Dentry): Stat | null {
   const st = new Stat();
   if (d.layer.stat(d, st) < 0) return null;
-  if (isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
+  if (isEscapedWhiteout(sb, d, st) > 0) asWhiteoutDevice(st);
   return st;
 }
 

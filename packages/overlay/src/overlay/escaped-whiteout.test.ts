@@ -18,8 +18,10 @@ import {
   S_IFCHR,
   S_IFREG,
 } from '../sys/constants.ts';
-import { EEXIST, EINVAL, ENODATA, ENOENT, ENOTEMPTY, ENXIO } from '../sys/errno.ts';
+import { EEXIST, EINVAL, EIO, ENODATA, ENOENT, ENOTEMPTY, ENXIO } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
+import type { Sys } from '../sys/sys.ts';
+import { type FaultPlan, faultSys } from '../sys/sys-fault.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { ATTR_MODE, ATTR_SIZE } from './setattr.ts';
 
@@ -142,7 +144,7 @@ describe('a 0:0 device made through the union', () => {
     mark('l2/d', 'overlay.opaque', 'x');
     mark('l2/d/w', 'overlay.whiteout', 'c0:0');
     put('l1/d/f', 'content');
-    let ops = union.mount();
+    let ops = union.mount(sys, isRoot ? { metacopy: true, index: true } : {});
     expect(listing(ops, 'd')).toEqual(['f', 'w|']);
     expect(setattr(ops, 'd/w', { valid: ATTR_MODE, mode: 0o600 })).toBe(0);
     union.unmount();
@@ -150,6 +152,7 @@ describe('a 0:0 device made through the union', () => {
     expectDevice(ops, 'd/w');
     expect(listing(ops, 'd')).toEqual(['f', 'w|']);
     expect(kept('u/d', 'overlay.opaque')).toBe('x');
+    expect(kept('u/d/w', 'metacopy')).toBeNull();
   });
 
   it('has none of the attribute that makes it one', () => {
@@ -191,6 +194,36 @@ describe('a 0:0 device made through the union', () => {
       ['hidden', S_IFREG],
       ['nothing', null],
     ]);
+  });
+});
+
+describe('each call of a mknod of 0:0 failing', () => {
+  it('leaves nothing or the device, and the next try makes it', () => {
+    put('l1/d/f', 'content');
+    put('l1/d/gone', 'gone');
+    for (const name of ['new', 'gone']) {
+      let fired = true;
+      for (let n = 1; fired; n++) {
+        const plan: FaultPlan = { at: Number.POSITIVE_INFINITY, errno: EIO };
+        const faulty = faultSys(sys, plan);
+        let ops = union.mount(faulty.sys);
+        walk(ops, 'd/gone') >= 0 && ops.unlink(me, walk(ops, 'd'), 'gone');
+        const dir = walk(ops, 'd');
+        plan.at = faulty.counted + n;
+        const make = (): number => ops.mknod(me, dir, name, S_IFCHR, 0, new EntryOut(new Stat()));
+        const result = make();
+        fired = faulty.fired;
+        expect(result === 0 || result === -EIO).toBe(true);
+        plan.at = Number.POSITIVE_INFINITY;
+        if (result < 0 && walk(ops, `d/${name}`) < 0) expect(make()).toBe(0);
+        union.unmount();
+        ops = union.mount();
+        expect(listing(ops, 'd')).toEqual(name === 'new' ? ['f', 'new|'] : ['f', 'gone|']);
+        expect(fs.readdirSync(union.at('w/work'))).toEqual([]);
+        expect(ops.unlink(me, walk(ops, 'd'), name)).toBe(0);
+        union.unmount();
+      }
+    }
   });
 });
 
@@ -237,6 +270,33 @@ describe('RENAME_WHITEOUT', () => {
       expect([stat(ops, 'low2').size, stat(ops, 'over').size]).toEqual([3, 2]);
     }
     expect(fs.readdirSync(union.at('w/work'))).toEqual([]);
+  });
+
+  it('is undone where its whiteout cannot be put in place', () => {
+    put('l1/f', 'content');
+    put('l1/gone', 'gone');
+    put('l1/d/g', 'g');
+    const real = openSys();
+    let left = 0;
+    const failing: Sys = Object.create(real, {
+      renameat2: {
+        value: (...args: Parameters<Sys['renameat2']>) => (left-- === 1 ? -EIO : real.renameat2(...args)),
+      },
+    });
+    const ops = union.mount(failing);
+    expect(ops.unlink(me, 1, 'gone')).toBe(0);
+    for (const to of ['new', 'gone']) {
+      left = 2;
+      expect(rename(ops, ['', 'f'], ['', to], RENAME_WHITEOUT)).toBe(-EIO);
+      expect(listing(ops, '')).toEqual(['d', 'f']);
+      expect(stat(ops, 'f').size).toBe(7);
+      expect([walk(ops, 'new'), walk(ops, 'gone')]).toEqual([-ENOENT, -ENOENT]);
+    }
+    union.unmount();
+    const again = union.mount();
+    expect(listing(again, '')).toEqual(['d', 'f']);
+    expect(rename(again, ['', 'f'], ['', 'gone'], RENAME_WHITEOUT)).toBe(0);
+    expect(listing(again, '')).toEqual(['d', 'f|', 'gone']);
   });
 
   it('changes nothing where the rename is refused', () => {

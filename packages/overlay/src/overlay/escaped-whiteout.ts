@@ -13,7 +13,7 @@
 import { Dentry, type RawDirent } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { DT_REG, S_IFCHR, S_IFREG } from '../sys/constants.ts';
-import { EACCES, ENODATA } from '../sys/errno.ts';
+import { EACCES, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { DirInode } from './inode.ts';
 import type { Super } from './super.ts';
@@ -26,12 +26,14 @@ export function isWhiteoutDevice(mode: number, rdev: number): boolean {
   return (mode & 0o170000) === S_IFCHR && rdev === 0;
 }
 
-/** Whether a layer's object, `st` as it lies there, is a user's whiteout. */
-export function isEscapedWhiteout(sb: Super, d: Dentry, st: Stat): boolean {
-  if (st.type !== S_IFREG || st.size !== 0) return false;
+/** Whether a layer's object, `st` as it lies there, is a user's whiteout: 1, 0, or a negative errno. */
+export function isEscapedWhiteout(sb: Super, d: Dentry, st: Stat): number {
+  if (st.type !== S_IFREG || st.size !== 0) return 0;
   const value = d.layer.getxattr(d, sb.names.escapedWhiteout);
+  if (typeof value !== 'number') return value.equals(DEVICE) ? 1 : 0;
+  if (value === -ENODATA || value === -EOPNOTSUPP) return 0;
   // Without rights a file of mode 0 keeps its user.* attributes to itself; the kernel makes its whiteouts so.
-  return typeof value === 'number' ? value === -EACCES : value.equals(DEVICE);
+  return value === -EACCES ? 1 : value;
 }
 
 /** Turns the attributes of the file that stands for it into those of the device. */
@@ -44,7 +46,8 @@ export function asWhiteoutDevice(st: Stat): void {
 
 /** Whether a listing of this real directory has to look at its regular files. */
 export function mayHoldEscapedWhiteouts(sb: Super, dir: Dentry): boolean {
-  return typeof dir.layer.getxattr(dir, sb.names.escapedOpaque) !== 'number';
+  const value = dir.layer.getxattr(dir, sb.names.escapedOpaque);
+  return value !== -ENODATA && value !== -EOPNOTSUPP;
 }
 
 /** Before a user's whiteout appears in an upper directory: listings have to look for it. */
@@ -66,7 +69,7 @@ export function stillExpectEscapedWhiteouts(sb: Super, dir: DirInode): number {
     ({ name, type }) =>
       type === DT_REG &&
       upper.layer.lookup(upper, name, st) >= 0 &&
-      isEscapedWhiteout(sb, new Dentry(upper.layer, upper, name), st),
+      isEscapedWhiteout(sb, new Dentry(upper.layer, upper, name), st) !== 0,
   );
   return holds ? expectEscapedWhiteouts(sb, dir) : 0;
 }

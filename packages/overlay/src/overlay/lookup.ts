@@ -130,7 +130,9 @@ function lookupFile(sb: Super, d: Dentry, w: Walk, prefix: ByteString, st: Stat)
     w.hasOriginXattr = names.includes(sb.names.origin);
     w.protattr = regular && names.includes(sb.names.protattr);
     if (regular && names.includes(sb.names.metacopy)) return lookupMetacopy(sb, d, w, prefix, names);
-    if (names.includes(sb.names.escapedWhiteout) && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
+    const escaped = names.includes(sb.names.escapedWhiteout) ? isEscapedWhiteout(sb, d, st) : 0;
+    if (escaped < 0) return escaped;
+    if (escaped > 0) asWhiteoutDevice(st);
   }
   w.stop = true;
   return d;

@@ -47,7 +47,9 @@ function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<
         whiteouts.add(entry.name);
         continue;
       }
-      if (escaped && isEscapedWhiteout(sb, d, st)) asWhiteoutDevice(st);
+      const device = escaped ? isEscapedWhiteout(sb, d, st) : 0;
+      if (device < 0) return device;
+      if (device > 0) asWhiteoutDevice(st);
       entry.type = direntType(st.mode);
     }
     entries.push(entry);

@@ -81,9 +81,27 @@ export function rename(
   if (typeof left === 'number') return left;
   err = replace(sb, oldParent, oldName, newParent, newName, source, target, true);
   // Over a whiteout of our own, so that nothing has to be allocated.
-  if (err >= 0) err = sb.work!.layer.rename(sb.work!, left, oldParent.upper!, oldName, 0);
+  if (err >= 0) {
+    err = sb.work!.layer.rename(sb.work!, left, oldParent.upper!, oldName, 0);
+    if (err < 0 && target === null) takeBack(oldParent, oldName, newParent, newName, source);
+  }
   if (err < 0) cleanup(sb, left);
   return err;
+}
+
+/** Undoes a rename that has replaced nothing and left a whiteout of ours, which the new name gets: there may have been one. */
+function takeBack(
+  oldParent: DirInode,
+  oldName: ByteString,
+  newParent: DirInode,
+  newName: ByteString,
+  source: Inode,
+): void {
+  const { upper } = newParent;
+  if (upper!.layer.rename(upper!, newName, oldParent.upper!, oldName, RENAME_EXCHANGE) < 0) return;
+  move(source, newParent, newName, oldParent, oldName);
+  dirModified(oldParent);
+  dirModified(newParent);
 }
 
 function find(sb: Super, parent: DirInode, name: ByteString): Inode | number {
