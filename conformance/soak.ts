@@ -107,7 +107,7 @@ const soaks: Readonly<Record<string, Soak>> = {
       subjects: 60,
       disks: ['ext4', 'xfs', 'ext4', 'xfs with reflink'],
       overlay: ours[overlay] ?? program(overlay),
-      options: options ?? (peer ? [] : DEFAULTS),
+      options: options ? [options] : peer ? [[]] : [DEFAULTS, ['redirect_dir=on', 'index=on', 'metacopy=on']],
       peer,
       progress: console.log,
     });

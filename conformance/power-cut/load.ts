@@ -36,9 +36,9 @@ export interface LoadReport {
 }
 
 /** The same for the load and for those who judge what is left of it. */
-export function planOf(seed: number, count: number): { all: Subject[]; order: Subject[] } {
+export function planOf(seed: number, count: number, options: readonly string[]): { all: Subject[]; order: Subject[] } {
   const r = random(seed);
-  const all = subjects(count, r);
+  const all = subjects(count, r, options.includes('index=on'));
   return { all, order: schedule(all, r) };
 }
 
@@ -73,7 +73,7 @@ async function openDoor({ through, layers }: LoadTask): Promise<{ door: OpenDoor
 
 export async function runLoad(task: LoadTask): Promise<LoadReport> {
   const sys = openSys();
-  const { order } = planOf(task.seed, task.subjects);
+  const { order } = planOf(task.seed, task.subjects, task.layers.options);
   const r = random(task.seed ^ 0x5eed);
   const { door, close } = await openDoor(task);
   const mark = check(sys.openat(c.AT_FDCWD, task.mark, c.O_WRONLY, 0), 'open mark');

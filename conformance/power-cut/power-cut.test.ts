@@ -15,7 +15,10 @@ const common: Omit<PowerCutOptions, 'overlay' | 'cuts'> = {
   cutsPerLoad: 5,
   subjects: 40,
   disks: ['ext4', 'xfs', 'ext4', 'xfs with reflink'],
-  options: ['redirect_dir=on'],
+  options: [
+    ['redirect_dir=on', 'index=off'],
+    ['redirect_dir=on', 'index=on', 'metacopy=on'],
+  ],
   peer: false,
   progress: () => {},
 };
@@ -47,7 +50,7 @@ describe('power cuts', () => {
 
   it('a volatile mount is found torn', { timeout: 120_000 }, async (context) => {
     if (reason !== null) context.skip(reason);
-    const result = await powerCut(sys, base, { ...common, options: ['volatile'], overlay: 'in-process', cuts: 10 });
+    const result = await powerCut(sys, base, { ...common, options: [['volatile']], overlay: 'in-process', cuts: 10 });
     expect(result.torn).toBeGreaterThan(0);
   });
 });

@@ -60,8 +60,8 @@ export interface PowerCutOptions {
   disks: readonly DiskType[];
   /** What makes the upper: a mount, or the engine in the process of the load. */
   overlay: Backend | 'in-process' | 'unflushed';
-  /** Mount options of the union, under the load. */
-  options: readonly string[];
+  /** Mount options of the union, under the load: one of these sets for each load. */
+  options: readonly (readonly string[])[];
   /**
    * A peer may refuse operations, and marks opaque directories in a way of its own, which nobody else
    * has to read: those subjects are left out. Of ours none may fail.
@@ -105,7 +105,8 @@ export async function powerCut(sys: Sys, base: BaseDir, options: PowerCutOptions
   for (let round = 0; result.cuts < options.cuts; round++) {
     const disk = options.disks[round % options.disks.length];
     const seed = r.below(0x7fffffff);
-    const bench = new Bench(sys, toText(base.make(`load-${round}`)), disk, options, seed);
+    const mountOptions = r.pick(options.options);
+    const bench = new Bench(sys, toText(base.make(`load-${round}`)), disk, options, mountOptions, seed);
     try {
       const before = { ...result };
       const failed = await bench.run();
@@ -118,7 +119,7 @@ export async function powerCut(sys: Sys, base: BaseDir, options: PowerCutOptions
       if (options.peer) for (const { name } of bench.subjects) if (name.startsWith('opaque')) lost.add(name);
       for (let i = 0; i < cuts; i++) await bench.cut(i, lost, result);
       options.progress(
-        `${disk}: load ${seed}: ${bench.records.length} records, ${cuts} cuts, ${result.torn - before.torn} torn`,
+        `${disk}: load ${seed} (${mountOptions.join(',')}): ${bench.records.length} records, ${cuts} cuts, ${result.torn - before.torn} torn`,
       );
     } finally {
       await bench.close();
@@ -133,6 +134,7 @@ class Bench {
   readonly #at: string;
   readonly #disk: DiskType;
   readonly #options: PowerCutOptions;
+  readonly #mountOptions: readonly string[];
   readonly #plan: { all: Subject[]; order: Subject[] };
   readonly #seed: number;
   readonly #r: ReturnType<typeof random>;
@@ -140,13 +142,21 @@ class Bench {
   #server: ChildProcess | null = null;
   records: LogRecord[] = [];
 
-  constructor(sys: Sys, at: string, disk: DiskType, options: PowerCutOptions, seed: number) {
+  constructor(
+    sys: Sys,
+    at: string,
+    disk: DiskType,
+    options: PowerCutOptions,
+    mountOptions: readonly string[],
+    seed: number,
+  ) {
+    this.#mountOptions = mountOptions;
     this.#sys = sys;
     this.#at = at;
     this.#disk = disk;
     this.#options = options;
     this.#seed = seed;
-    this.#plan = planOf(seed, options.subjects);
+    this.#plan = planOf(seed, options.subjects, mountOptions);
     this.#r = random(seed ^ 0xc07);
   }
 
@@ -189,7 +199,7 @@ class Bench {
     if (String(said) !== 'live\n') throw new Error(`the logging disk: ${said}`);
     check(this.#mount(`${this.#path('log-disk')}/disk`), `mount ${this.#disk}`);
     const { overlay } = this.#options;
-    const layers = this.#layers(this.#options.options);
+    const layers = this.#layers(this.#mountOptions);
     const view = typeof overlay === 'string' ? null : await overlay.mount(this.#sys, layers);
     if (typeof view === 'number') throw new Error(`mount: ${errnoName(view)}`);
     const report = await this.#load(typeof overlay === 'string' ? overlay : 'mount', layers);
@@ -274,7 +284,7 @@ class Bench {
     const wrong: string[] = [];
     if (readdirSync(`${this.#path('fs')}/upper`).length > 0) result.changed++;
     // What a person does who takes the risk.
-    if (this.#options.options.includes('volatile')) {
+    if (this.#mountOptions.includes('volatile')) {
       rmSync(`${this.#path('fs')}/work/work/incompat`, { recursive: true, force: true });
     }
     const done = Math.max(0, marksBefore(this.records, at));
@@ -287,7 +297,7 @@ class Bench {
   }
 
   async #look(by: Backend, done: number, lost: ReadonlySet<string>): Promise<string[]> {
-    const options = this.#options.options.filter((option) => option !== 'volatile');
+    const options = this.#mountOptions.filter((option) => option !== 'volatile');
     const view = await by.mount(this.#sys, this.#layers(options));
     if (typeof view === 'number') return [`the union cannot be mounted: ${errnoName(view)}`];
     const door = view.door('');

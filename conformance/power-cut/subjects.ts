@@ -14,7 +14,7 @@ import { exists, names, readFile, writeAll } from '../calls.ts';
 import { ok } from '../expect.ts';
 import type { Random } from '../random.ts';
 import type { Door } from '../target.ts';
-import { type Attrs, dir, file, type Node, sparse, symlink } from '../tree.ts';
+import { type Attrs, dir, file, hardlink, type Node, sparse, symlink } from '../tree.ts';
 
 export interface Step {
   /** Throws where a call fails. */
@@ -32,7 +32,8 @@ export interface Subject {
   judge(t: Door, floor: number, begun: number): string | null;
 }
 
-type Make = (name: ByteString, r: Random) => Subject;
+/** `index`: the names of a lower file stay one file when it is copied up. */
+type Make = (name: ByteString, r: Random, index: boolean) => Subject;
 
 /** Bytes that say where they belong: no two places of any file hold the same 16. */
 function text(name: string, length: number): Buffer {
@@ -411,6 +412,69 @@ const opaque: Make = (name, r) => {
   };
 };
 
+/** A mode, then data, then a mode: where metadata is copied up alone the data has to follow. */
+const complete: Make = (name, r) => {
+  const start = text(name, r.pick(sizes));
+  const more = text(`${name}+`, 1 + r.below(9000));
+  const modes = [attrs.mode!, 0o600, 0o600, 0o4711];
+  const durable = modes.map(() => r.below(2) === 0);
+  const acts: ((t: Door) => void)[] = [
+    (t) => ok(t.chmod(name, modes[1])),
+    (t) => writing(name, c.O_APPEND, more, false)(t),
+    (t) => ok(t.chmod(name, modes[3])),
+  ];
+  return {
+    name,
+    lower: { [name]: file(start, attrs) },
+    steps: acts.map((act, i) => ({
+      durable: durable[i],
+      act(t) {
+        act(t);
+        if (durable[i]) flushing(t, name);
+      },
+    })),
+    judge(t, floor, begun) {
+      const seen = readFile(t, name);
+      const written = begun >= 2 ? Buffer.concat([start, more]) : start;
+      const sure = floor >= 2 ? written.length : start.length;
+      if (!isBegun(seen, written, sure)) return `${name} has ${brief(seen)}; ${sure} bytes are sure`;
+      return anyOf(
+        floor,
+        begun,
+        (state) => badAttrs(t, name, modes[state]) === null,
+        () => `${badAttrs(t, name)}`,
+      );
+    },
+  };
+};
+
+/** Two names of one lower file, and data through one of them. */
+const twins: Make = (name, r, index) => {
+  const start = text(name, r.pick(sizes));
+  const second = `${name}.twin`;
+  const states = [start];
+  const steps: Step[] = [];
+  for (let i = 1 + r.below(3); i > 0; i--) {
+    const data = text(`${name}+${i}`, 1 + r.below(9000));
+    const durable = r.below(2) === 0;
+    states.push(Buffer.concat([states[states.length - 1], data]));
+    steps.push({ durable, act: writing(name, c.O_APPEND, data, durable) });
+  }
+  return {
+    name,
+    lower: { [name]: file(start, attrs), [second]: hardlink(name) },
+    steps,
+    judge(t, floor, begun) {
+      const seen = readFile(t, name);
+      const sure = states[floor].length;
+      if (!isBegun(seen, states[begun], sure)) return `${name} has ${brief(seen)}; ${sure} bytes are sure`;
+      const other = readFile(t, second);
+      if (!other.equals(index ? seen : start)) return `${second} has ${brief(other)}, the other name ${brief(seen)}`;
+      return badAttrs(t, name) ?? badAttrs(t, second);
+    },
+  };
+};
+
 /** A symlink changes its owner, which copies it up. */
 const lchown: Make = (name, r) => {
   const durable = r.below(2) === 0;
@@ -450,15 +514,17 @@ const kinds: Readonly<Record<string, Make>> = {
   link,
   renameDir,
   opaque,
+  complete,
+  twins,
   lchown,
 };
 
 /** `count` subjects, with appends (the load that tears most) every third time. */
-export function subjects(count: number, r: Random): Subject[] {
+export function subjects(count: number, r: Random, index: boolean): Subject[] {
   const all = Object.entries(kinds);
   return Array.from({ length: count }, (_, i) => {
     const [kind, make] = i % 3 === 0 ? (['append', append] as const) : r.pick(all);
-    return make(`${kind}-${i}`, r);
+    return make(`${kind}-${i}`, r, index);
   });
 }
 
