@@ -253,8 +253,9 @@ function changes(before: Times | null, after: Times | null, began: number): stri
     return before === after ? 'none' : 'new';
   }
   const moved = before.sec !== after.sec || before.nsec !== after.nsec;
-  const fresh = Math.abs(began - (before.sec * 1000 + before.nsec / 1e6)) < STEP_MS;
-  return `${moved ? 'm' : fresh ? '?' : '-'}${before.ino === after.ino ? '' : 'i'}`;
+  // Another file's time says nothing.
+  const fresh = before.ino !== after.ino || Math.abs(began - (before.sec * 1000 + before.nsec / 1e6)) < STEP_MS;
+  return `${fresh && (!moved || before.ino !== after.ino) ? '?' : moved ? 'm' : '-'}${before.ino === after.ino ? '' : 'i'}`;
 }
 
 function agree(a: string, b: string): boolean {

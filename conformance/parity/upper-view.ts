@@ -7,6 +7,7 @@
  *   - the uuid, which is random: that there is one
  *   - link counts of whiteouts: the kernel makes them links of one inode, as it pleases
  *
+ * The whiteout that others are links of, by whatever name it has in `work` (or `index`), is left out.
  * Handles of lowers (origins, names of index entries) are the same bytes on both sides.
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
@@ -42,7 +43,7 @@ export class UpperView {
   get snapshot(): Snapshot {
     return new Map(
       [...this.#entries]
-        .filter(([path, entry]) => !(path.startsWith('work/#') && isWhiteout(entry)))
+        .filter(([path, entry]) => !(/^(work|index)\/#/.test(path) && isWhiteout(entry)))
         .map(([path, entry]) => [path, this.#meaning(entry)]),
     );
   }

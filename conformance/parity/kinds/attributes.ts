@@ -66,10 +66,10 @@ const utimens: Kind = {
   },
 };
 
-/** Half of the time one that was set before. */
+/** Mostly one that was set before. */
 function xattrOf(by: Chooser): Partial<Operation> {
   const { remembered } = by.known;
-  if (remembered.length > 0 && !by.once(3)) {
+  if (remembered.length > 0 && !by.once(6)) {
     const [path, name] = by.rnd.pick(remembered);
     return { path, name };
   }

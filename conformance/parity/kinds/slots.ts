@@ -19,6 +19,8 @@ const offsets: readonly number[] = [0, 0, 1, 4000, 4096, 12_288, 20_000];
 const writable = (slot: Slot): boolean => (slot.flags & c.O_ACCMODE) !== c.O_RDONLY && slot.type === 'file';
 const readable = (slot: Slot): boolean =>
   (slot.flags & c.O_ACCMODE) !== c.O_WRONLY && (slot.flags & c.O_PATH) === 0 && slot.type === 'file';
+/** Made without a name, or read from a file: what can be linked, most of the time. */
+const named = (slot: Slot): boolean => slot.type === 'file' && (slot.flags & c.O_PATH) === 0;
 const real = (slot: Slot): boolean => (slot.flags & c.O_PATH) === 0;
 
 /** The descriptor of a slot, as a shell script counts them. */
@@ -72,7 +74,7 @@ const openTmpfile: Kind = {
 
 const link: Kind = {
   weight: 2,
-  choose: (by) => ({ slot: by.slot(real), to: by.free() }),
+  choose: (by) => ({ slot: by.slot(named), to: by.free(), ...(by.once(4) ? {} : { user: 0 }) }),
   run: (t, op) => said(t.sys.linkat(t.slots[op.slot], '', t.root, op.to, c.AT_EMPTY_PATH)),
   learn: (known, op) => known.add(op.to, 'file'),
   shell: (op) => `ln -LT /proc/self/fd/${fd(op.slot)} ${pathWord(op.to)}`,

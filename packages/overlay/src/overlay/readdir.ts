@@ -128,8 +128,19 @@ export function list(sb: Super, dir: DirInode): ListedEntry[] | number {
   if (dir.listing && dir.listing.version === dir.version) return dir.listing.entries;
   const entries = merge(sb, dir);
   if (typeof entries === 'number') return entries;
+  purify(sb, dir, entries);
   dir.listing = number(dir, entries);
   return dir.listing.entries;
+}
+
+/** A listing is the opportunity to take the mark from an impure directory that holds nothing with an origin any more. */
+function purify(sb: Super, dir: DirInode, entries: readonly ListedEntry[]): void {
+  if (dir.isMerge || !dir.upper || sb.config.readOnly || !isImpure(sb, dir)) return;
+  for (const entry of entries) {
+    const real = entry.ino;
+    if (entryIno(sb, dir, entry) !== real) return;
+  }
+  if (dir.upper.layer.removexattr(dir.upper, sb.names.impure) >= 0) dir.impure = false;
 }
 
 /** Whether the merged directory has no entries (kernel: ovl_check_empty_dir). */

@@ -173,6 +173,8 @@ function swap(
   detach(target, newParent, newName);
   move(source, oldParent, oldName, newParent, newName);
   attach(target, oldParent, oldName);
+  // As in `move`.
+  if (isDir(target) && newParent !== oldParent) target.renumbered = true;
   if (target.parent === oldParent && target.name === oldName) follow(target, oldParent, oldName);
   dirModified(oldParent);
   dirModified(newParent);
