@@ -21,7 +21,8 @@ export function describeUnion(sys: Sys, backend: Backend): void {
     return;
   }
   // Without privileges the marks are user xattrs, and redirects count as in a user namespace of our own.
-  const options = base.privileged ? ['redirect_dir=on'] : ['userxattr', 'redirect_dir=on'];
+  const privileged = ['redirect_dir=on', backend.name === 'fuse' ? 'metacopy=on' : 'metacopy=off'];
+  const options = base.privileged ? privileged : ['userxattr', 'redirect_dir=on'];
   const groups = base.privileged ? overlayGroups : unprivilegedGroups;
   let posix: PosixPlay | undefined;
   let overlay: Map<string, OverlayPlay> | undefined;

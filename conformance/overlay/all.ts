@@ -8,7 +8,7 @@ import { flagCopyUpCases } from './flags.ts';
 import { overlayHandleCases } from './handles.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
 import { indexCases, indexMountCases } from './index.ts';
-import { dataOnlyCases, metacopyCases, metacopyDifferentCases, metacopyOffCases } from './metacopy.ts';
+import { dataOnlyCases, metacopyCases, metacopyDifferentCases, metacopyOffCases, verityCases } from './metacopy.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { nfsExportCases } from './nfs-export.ts';
 import { opaqueCases } from './opaque.ts';
@@ -43,6 +43,12 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
   metacopy: { options: ['redirect_dir=on', 'metacopy=on'], cases: metacopyCases },
   'metacopy by hand': { options: ['redirect_dir=on', 'metacopy=on'], own: true, cases: metacopyDifferentCases },
   'metacopy off': { options: ['redirect_dir=on', 'metacopy=off'], cases: metacopyOffCases },
+  'verity on': { options: ['redirect_dir=on', 'metacopy=on', 'verity=on'], own: true, cases: verityCases('on') },
+  'verity required': {
+    options: ['redirect_dir=on', 'metacopy=on', 'verity=require'],
+    own: true,
+    cases: verityCases('require'),
+  },
   'data-only': { options: ['redirect_dir=on', 'metacopy=on'], dataLayers: 2, cases: dataOnlyCases },
   userxattr: {
     options: ['userxattr'],

@@ -5,7 +5,7 @@ import { lstat, mtime, open, readAll, readFile, stat, writeAll } from '../calls.
 import { bytesAre, equal, fails, modeIs, ok, truly } from '../expect.ts';
 import { type OverlayCase, type OverlayCases, stored, type Union } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
-import { dir, file, hardlink, metacopy, OLD, opaque, sparse, symlink, type Tree } from '../tree.ts';
+import { dir, type FileNode, file, hardlink, metacopy, OLD, opaque, sparse, symlink, type Tree } from '../tree.ts';
 
 const M = 1 << 20;
 const content = 'content'.repeat(1000);
@@ -494,3 +494,54 @@ export const dataOnlyCases: OverlayCases = {
     },
   },
 };
+
+/** The fs-verity digest of `content` by SHA-256, as overlay.metacopy holds it. */
+const DIGEST = 'c15b6e6213ea5aecdaf96900db4aac4e602757f6dbf13d2aab21919d21dfddfb';
+
+function withDigest(hex: string): FileNode {
+  return { ...metacopy(7), metacopy: Buffer.from(`00240001${hex}`, 'hex') };
+}
+
+const verityLowers: readonly Tree[] = [
+  { good: withDigest(DIGEST), bad: withDigest('00'.repeat(32)), none: metacopy(7), plain: file('plain') },
+  { good: file('content'), bad: file('content'), none: file('content') },
+];
+
+/** On a filesystem without fs-verity, where the kernel trusts nothing that has a digest. */
+export function verityCases(mode: 'on' | 'require'): OverlayCases {
+  return {
+    [`verity=${mode}: data is what its digest says, or is not read`]: {
+      lowers: verityLowers,
+      run(m, t) {
+        equal(lstat(m, 'bad').size, 7);
+        fails(e.EIO, m.open('bad', c.O_RDONLY));
+        fails(e.EIO, m.chmod('bad', 0o600));
+        fails(e.EIO, m.open('bad', c.O_WRONLY));
+        bytesAre(readFile(m, 'plain'), 'plain');
+        if (!t.ours) {
+          fails(e.EIO, m.open('good', c.O_RDONLY));
+          return;
+        }
+        bytesAre(readFile(m, 'good'), 'content');
+      },
+    },
+    [`verity=${mode}: data without a digest`]: {
+      lowers: verityLowers,
+      run(m) {
+        if (mode === 'require') {
+          fails(e.EIO, m.open('none', c.O_RDONLY));
+        } else {
+          bytesAre(readFile(m, 'none'), 'content');
+        }
+      },
+    },
+    [`verity=${mode}: what is copied up by chmod`]: {
+      lowers: verityLowers,
+      run(m, t) {
+        ok(m.chmod('plain', 0o600));
+        equal(t.marked('plain', 'metacopy'), mode === 'require' ? null : '');
+        bytesAre(readFile(m, 'plain'), 'plain');
+      },
+    },
+  };
+}

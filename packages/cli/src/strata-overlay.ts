@@ -71,6 +71,8 @@ Examples:
       const options = parseOptions(flags.options ?? [], { warn });
       dropDispensable(options, warn);
       options.fuse.whiteouts = 'aufs';
+      // Container tools read the upper as it lies there, and would take a file without its data for zeros.
+      options.overlay.metacopy ??= false;
       await makeUnion(openSys(), {
         options,
         backend: 'fuse',

@@ -17,6 +17,7 @@ import {
   AT_SYMLINK_NOFOLLOW,
   EROFS_SUPER_MAGIC,
   FS_IOC_FSSETXATTR,
+  FS_IOC_MEASURE_VERITY,
   FS_IOC_SETFLAGS,
   O_ACCMODE,
   O_CREAT,
@@ -279,6 +280,10 @@ export class DiskLayer implements Layer {
   fileattr(file: number, request: number, arg: Uint8Array): number {
     const sets = request === FS_IOC_SETFLAGS || request === FS_IOC_FSSETXATTR;
     return sets && !this.writable ? -EROFS : this.#sys.ioctl(file, request, arg);
+  }
+
+  measureVerity(file: number, digest: Uint8Array): number {
+    return this.#sys.ioctl(file, FS_IOC_MEASURE_VERITY, digest);
   }
 
   // ---- changing ------------------------------------------------------------------------------

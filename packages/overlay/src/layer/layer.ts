@@ -91,6 +91,11 @@ export interface Layer {
    * it fills or sends. Setting is -EROFS where the layer is not writable; -ENOTTY where the filesystem has no flags.
    */
   fileattr(file: number, request: number, arg: Uint8Array): number;
+  /**
+   * FS_IOC_MEASURE_VERITY into a struct fsverity_digest. @returns -ENODATA for a file without fs-verity,
+   * -EOPNOTSUPP or -ENOTTY where the filesystem has none.
+   */
+  measureVerity(file: number, digest: Uint8Array): number;
 
   // ---- changing (upper layers only; -EROFS elsewhere) ------------------------------------------
   ftruncate(file: number, size: number): number;

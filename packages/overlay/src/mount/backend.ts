@@ -3,8 +3,8 @@
  * it, else our FUSE server. An option that only one of them has selects it; what neither has, or
  * not together, is an error that names the option. Nothing is ever accepted and then not done.
  */
-import { isRefusal, resolveParams } from '../overlay/params.ts';
-import { EINVAL, EOPNOTSUPP, EPERM } from '../sys/errno.ts';
+import { verifyParams } from '../overlay/params.ts';
+import { EINVAL, EPERM } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { KERNEL_MAX_LOWERS } from './kernel-mount.ts';
 import { MountError } from './mount-error.ts';
@@ -50,7 +50,7 @@ function notForKernel(options: MountOptions): string | null {
   return lowers > KERNEL_MAX_LOWERS ? `more than ${KERNEL_MAX_LOWERS} lower layers` : null;
 }
 
-/** What the engine does not serve, besides what resolveParams knows. */
+/** What the engine does not serve. */
 const notServed: [(options: MountOptions) => boolean, string][] = [
   // The server always acts with the rights of who mounted.
   [(o) => o.overrideCreds === false, 'nooverride_creds'],
@@ -73,14 +73,8 @@ const notServed: [(options: MountOptions) => boolean, string][] = [
 
 /** Why the FUSE backend cannot do what was asked for. */
 function notForFuse(sys: Sys, options: MountOptions): string | null {
-  const config = resolveParams(options.overlay, {
-    redirectDefault: 'on',
-    aufsWhiteouts: options.fuse.whiteouts === 'aufs',
-    readOnly: options.flags.readOnly ?? false,
-    userRedirect: !mayUseTrustedXattrs(sys),
-  });
   // Conflicts are the same for both backends: checks.ts says them.
-  if (isRefusal(config)) return config.errno === -EOPNOTSUPP ? config.message : null;
+  if (verifyParams(options.overlay, !mayUseTrustedXattrs(sys)) !== null) return null;
   const found = unserved(options);
   return found === null ? null : `the fuse backend does not have the option ${found}`;
 }

@@ -19,12 +19,13 @@ import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { createDirEntry, hasUpperAlias, indexName, linkUp, needsIndex } from './index-dir.ts';
 import { type Inode, isDir } from './inode.ts';
 import { realData } from './lower-data.ts';
-import { METACOPY_PLAIN, Metacopy, needsMetaCopyUp } from './metacopy.ts';
+import { METACOPY_PLAIN, Metacopy } from './metacopy.ts';
 import { encodeNlink } from './nlink.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
 import { dirModified, handleValue, restoreTimes, setImpure } from './util.ts';
+import { metacopyValue } from './verity.ts';
 import { cleanup } from './whiteout.ts';
 import { isAcl } from './xattrs.ts';
 
@@ -101,7 +102,12 @@ function newCopy(sb: Super, inode: Inode, maxData: number | undefined): Copy | n
   const err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
   if (isUnmapped(copy.st)) return -EOVERFLOW;
-  if (maxData === undefined && needsMetaCopyUp(sb, inode)) copy.metacopy = METACOPY_PLAIN;
+  // kernel: ovl_need_meta_copy_up.
+  if (maxData === undefined && sb.config.metacopy && inode.type === S_IFREG) {
+    const value = metacopyValue(sb, data);
+    if (typeof value === 'number') return value;
+    copy.metacopy = value;
+  }
   return copy;
 }
 

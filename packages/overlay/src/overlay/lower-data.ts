@@ -13,10 +13,11 @@ import type { Found } from './found.ts';
 import type { Inode } from './inode.ts';
 import { metacopyOf } from './metacopy.ts';
 import type { Super } from './super.ts';
+import { validateVerity } from './verity.ts';
 
 /**
  * The dentry to open for data. Every open and every copy-up of a file comes through here first.
- * @returns -ENOENT, -ELOOP, … where no data-only layer has the file.
+ * @returns -ENOENT, -ELOOP, … where no data-only layer has the file; -EIO where it is not what its digest says.
  */
 export function realData(sb: Super, inode: Inode): Dentry | number {
   const { metacopy } = inode;
@@ -29,7 +30,8 @@ export function realData(sb: Super, inode: Inode): Dentry | number {
     }
     metacopy.data = found;
   }
-  return metacopy.data;
+  const err = validateVerity(sb, inode, metacopy.data);
+  return err < 0 ? err : metacopy.data;
 }
 
 /** As `realData`, for what lookup has found and nobody keeps. */

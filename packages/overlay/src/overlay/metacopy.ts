@@ -9,7 +9,6 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { S_IFREG } from '../sys/constants.ts';
 import { EACCES, EIO, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import type { Found } from './found.ts';
 import type { Inode } from './inode.ts';
@@ -19,6 +18,23 @@ const HEADER = 4;
 
 /** The attribute without a digest. */
 export const METACOPY_PLAIN: Buffer = Buffer.alloc(0);
+
+/** The digest that the attribute carries. */
+export interface Digest {
+  algorithm: number;
+  digest: Buffer;
+}
+
+export function encodeMetacopy({ algorithm, digest }: Digest): Buffer {
+  return Buffer.concat([Buffer.from([0, HEADER + digest.length, 0, algorithm]), digest]);
+}
+
+/** @returns null for no digest; -EIO for what is no such attribute. */
+export function decodeMetacopy(value: Buffer): Digest | null | number {
+  if (value.length === 0) return null;
+  if (value.length < HEADER || value[0] !== 0 || value[1] !== value.length) return -EIO;
+  return value.length === HEADER ? null : { algorithm: value[3], digest: value.subarray(HEADER) };
+}
 
 /** What an inode of metadata alone knows of its data. */
 export class Metacopy {
@@ -44,11 +60,6 @@ export function metacopyOf(found: Found): Metacopy | null {
   const alone = found.upper ? found.upperMetacopy : found.lowers.length > 1 || found.dataRedirect !== null;
   if (found.isDir || !alone || !last) return null;
   return new Metacopy(found.dataRedirect === null ? last : null, found.dataRedirect, found.metacopySize > HEADER);
-}
-
-/** Whether metadata alone is copied up when that is all that changes (kernel: ovl_need_meta_copy_up). */
-export function needsMetaCopyUp(sb: Super, inode: Inode): boolean {
-  return sb.config.metacopy && inode.type === S_IFREG;
 }
 
 /** The inode's own upper holds its data (kernel: ovl_has_upperdata). */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EINVAL, EOPNOTSUPP } from '../sys/errno.ts';
+import { EINVAL } from '../sys/errno.ts';
 import { isRefusal, type OverlayParams, resolveParams, verifyParams } from './params.ts';
 
 const upper = { lowerdirs: ['/l'], datadirs: [], upperdir: '/u', workdir: '/w' } satisfies OverlayParams;
@@ -79,13 +79,4 @@ describe('resolveParams', () => {
   it('without an upper nothing can be written', () => {
     expect(resolve({ lowerdirs: ['/a', '/b'], datadirs: [] }).readOnly).toBe(true);
   });
-
-  it.each<[string, OverlayParams]>([['verity=on', { ...upper, verity: 'on' }]])(
-    'what the engine has not is refused by name: %s',
-    (name, params) => {
-      const config = resolveParams(params, ctx);
-      expect(isRefusal(config) && config.errno).toBe(-EOPNOTSUPP);
-      expect(isRefusal(config) && config.message).toContain(name);
-    },
-  );
 });

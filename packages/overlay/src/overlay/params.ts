@@ -4,7 +4,7 @@
  * implications and conflicts that the kernel applies, with the same errno.
  */
 import type { ByteString } from '../sys/bytes.ts';
-import { EINVAL, EOPNOTSUPP } from '../sys/errno.ts';
+import { EINVAL } from '../sys/errno.ts';
 
 export type RedirectMode = 'on' | 'follow' | 'nofollow' | 'off';
 export type XinoMode = 'off' | 'auto' | 'on';
@@ -150,10 +150,6 @@ export function verifyParams(p: OverlayParams, userRedirect = false): Refusal | 
 export function resolveParams(p: OverlayParams, ctx: ConfigContext): Config | Refusal {
   const refusal = verifyParams(p, ctx.userRedirect);
   if (refusal) return refusal;
-  const absent: [boolean, string][] = [[p.verity !== undefined && p.verity !== 'off', `verity=${p.verity}`]];
-  for (const [asked, name] of absent) {
-    if (asked) return refuse(`${name} is served by the kernel's overlay only (backend=kernel)`, -EOPNOTSUPP);
-  }
   const implied = imply(p, ctx);
   if (isRefusal(implied)) return implied;
   return {

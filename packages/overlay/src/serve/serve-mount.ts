@@ -114,6 +114,7 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
   const killed = callerKilled(sys, servedPid);
   const ops = openOverlay(sys, overlay, {
     redirectDefault: 'on',
+    metacopyDefault: true,
     userRedirect: !mayUseTrustedXattrs(sys),
     readOnly: flags.readOnly ?? false,
     aufsWhiteouts: fuse.whiteouts === 'aufs',

@@ -158,6 +158,8 @@ export const FS_IOC_GETFLAGS = 0x80086601;
 export const FS_IOC_SETFLAGS = 0x40086602;
 export const FS_IOC_FSGETXATTR = 0x801c581f;
 export const FS_IOC_FSSETXATTR = 0x401c5820;
+/** _IOWR('f', 134, struct fsverity_digest), <linux/fsverity.h>. */
+export const FS_IOC_MEASURE_VERITY = 0xc0046686;
 /** In the first word of struct fsxattr. */
 export const FS_XFLAG_IMMUTABLE = 0x08;
 export const FS_XFLAG_APPEND = 0x10;
