@@ -174,7 +174,7 @@ for (const ours of [inProcess, fuse]) {
           context.skip(layers);
           return;
         }
-        const options = ['redirect_dir=on', 'index=off', 'xino=on'];
+        const options = ['redirect_dir=on', 'index=off', 'metacopy=off', 'xino=on'];
         const look = (by: Backend): Promise<Record<string, string>> => view(by, layers, options, numbers);
         const after = (by: Backend, act: (door: OpenDoor, i: number) => void): Promise<Record<string, string>> =>
           view(by, layers, options, (door) => {

@@ -156,7 +156,7 @@ async function run(by: Backend, mapped: { lower: boolean; upper: boolean }): Pro
     upper: `${rw}/upper`,
     work: `${rw}/work`,
     merged: `${at}/merged`,
-    options: ['redirect_dir=off', 'index=off'],
+    options: ['redirect_dir=off', 'index=off', 'metacopy=off'],
   });
   check(typeof view === 'number' ? view : 0, `mount by ${by.name}`);
   const door = (view as View).door('');

@@ -1,6 +1,6 @@
 /**
- * Files without their data: an upper where the kernel copied up metadata only (`metacopy=on`), mounted by what
- * does not follow that. Never may anybody read the zeros; ours answers as the kernel with `metacopy=off`.
+ * Files without their data, handed to and fro: an upper where the kernel copied up metadata only (`metacopy=on`),
+ * and one of ours by its defaults. Never may anybody read the zeros; who does not follow them answers EPERM.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requireMachine } from './support/require.ts';
@@ -40,12 +40,31 @@ describe('an upper with metacopy files', () => {
         return out;
       };
       const byKernel = await seen(`mount -t overlay kernel -o metacopy=off,redirect_dir=follow,${layers}`);
-      const byUs = await seen(`$STRATA mount --backend fuse -o ${layers}`);
+      const byUs = await seen(`$STRATA mount --backend fuse -o metacopy=off,${layers}`);
       expect(byUs).toBe(byKernel);
       expect(byUs).toContain('Operation not permitted');
       expect(byUs).toContain('whole\nx\n');
       expect(byUs).not.toMatch(/\0|^data$|^moved$/m);
+      const followed = await seen(`$STRATA mount --backend fuse -o ${layers}`);
+      expect(followed).toBe(await seen(`mount -t overlay kernel -o metacopy=on,redirect_dir=on,${layers}`));
+      expect(followed).toContain('data\n');
+      expect(followed).toContain('moved\n');
       await box.sh('rm -rf upper.kept');
     },
   );
+
+  test('what ours leaves by default the kernel reads with metacopy=on, and refuses without', async () => {
+    const layers = 'lowerdir=lower,upperdir=top,workdir=topwork';
+    const kernel = (options: string) =>
+      box.sh(`mount -t overlay kernel -o ${options},${layers} merged; ${look}; umount merged`);
+    await box.sh(`rm -rf top topwork; mkdir top topwork; $STRATA mount --backend fuse -o ${layers} merged
+      chmod 600 merged/data; mv merged/from merged/moved; echo x >> merged/whole; umount merged
+      getfattr -n trusted.overlay.metacopy top/data top/moved; ! getfattr -n trusted.overlay.metacopy top/whole
+      cp -a top top.kept`);
+    expect(await kernel('metacopy=off,redirect_dir=follow')).not.toMatch(/\0|^data$|^moved$/m);
+    await box.sh('rm -rf top topwork; cp -a top.kept top; mkdir topwork');
+    const seen = await kernel('metacopy=on,redirect_dir=on');
+    expect(seen).toContain('data\n');
+    expect(seen).toContain('moved\n');
+  });
 });

@@ -27,9 +27,9 @@ export const modes: Readonly<Record<string, Mode>> = {
   defaults: {
     about: 'ours without any option',
     ...same,
-    options: ['redirect_dir=on', 'xino=auto', ...off],
+    options: ['redirect_dir=on', 'xino=auto', 'index=off', 'metacopy=on', 'nfs_export=off'],
     ours: [],
-    making: ['redirect_dir=on'],
+    making: ['redirect_dir=on', 'metacopy=on'],
   },
   'redirect-index-metacopy': {
     about: 'everything that changes what is written',
