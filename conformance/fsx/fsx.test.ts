@@ -15,14 +15,24 @@ afterAll(() => base.close(), 60_000);
 const seed = Number(process.env.STRATA_SEED ?? 1);
 const union = [base.privileged ? 'redirect_dir=on' : 'userxattr', 'index=off'];
 
+/** One inode for both names of a lower hard link, and a file that the kernel has left without its data. */
+const linked = ['redirect_dir=on', 'index=on', 'metacopy=on'];
+
 describe('2000 operations', () => {
-  for (const [target, backend] of Object.entries({ plain: null, kernel, 'in-process': inProcess, fuse })) {
-    it(target, { timeout: 120_000 }, async (context) => {
-      const reason = backend?.unavailable(base) ?? null;
+  for (const [target, backend, options] of [
+    ['plain', null, []],
+    ['kernel', kernel, union],
+    ['kernel', kernel, linked],
+    ['in-process', inProcess, union],
+    ['in-process', inProcess, linked],
+    ['fuse', fuse, union],
+    ['fuse', fuse, linked],
+  ] as const) {
+    it(`${target} ${options.join(',')}`, { timeout: 120_000 }, async (context) => {
+      const reason = backend?.unavailable(base) ?? (options === linked && !base.privileged ? base.reason : null);
       if (reason !== null) {
         context.skip(reason);
       }
-      const options = backend ? union : [];
       const { operations, done, wrong } = await fsx(sys, base, backend, { seed, operations: 2000, options, target });
       expect(wrong).toEqual([]);
       expect(operations).toBe(2000);
