@@ -166,7 +166,7 @@ describe('a 0:0 device made through the union', () => {
   });
 
   it('stays listed when its directory is made opaque by an overlay on top, and when that is taken back', () => {
-    const ops = union.mount();
+    let ops = union.mount();
     mknod(ops, '', 'w');
     expect(ops.setxattr(me, 1, `${prefix}opaque`, Buffer.from('y'), 0, false)).toBe(0);
     expect(ops.getxattr(me, 1, `${prefix}opaque`)).toEqual(Buffer.from('y'));
@@ -174,6 +174,9 @@ describe('a 0:0 device made through the union', () => {
     expect(listing(ops, '')).toEqual(['v|', 'w|']);
     expect(kept('u', 'overlay.opaque')).toBe('y');
     expect(ops.removexattr(me, 1, `${prefix}opaque`)).toBe(0);
+    union.unmount();
+    ops = union.mount();
+    expect(listing(ops, '')).toEqual(['v|', 'w|']);
     mknod(ops, '', 'u');
     expect(listing(ops, '')).toEqual(['u|', 'v|', 'w|']);
   });
