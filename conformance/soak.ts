@@ -4,7 +4,7 @@
  *
  *   npm run soak -- stress [--seed N] [--seconds N]
  *   npm run soak -- fsx [--seed N] [--ops N] [--target fuse|kernel|plain|in-process] [--options redirect_dir=on,…]
- *   npm run soak -- faults [--seed N]
+ *   npm run soak -- faults [--seed N] (all errnos at all calls, all pairs of operations)
  *   npm run soak -- power-cut [--seed N] [--cuts N] [--overlay fuse|kernel|in-process|PROGRAM] [--options …]
  *
  * STRATA_CONFORMANCE_DIR puts the layers on a filesystem of one's choice.

@@ -21,7 +21,7 @@ import { openSys } from '../../../src/sys/sys-koffi.ts';
 import { openDescriptors } from '../open-descriptors.ts';
 import { isRoot } from '../temp-dir.ts';
 import { Union } from '../union.ts';
-import { layLowers, layUpper, must, type Operation } from './operations.ts';
+import { layLowers, layUpper, must, type Operation, Refused } from './operations.ts';
 import { wholeTree, wholeView } from './whole-view.ts';
 
 export type Ending = 'retry' | 'remount' | 'crash';
@@ -32,6 +32,8 @@ export interface Fault {
   errno?: number;
   short?: number;
   forever?: boolean;
+  /** Only these calls are counted. */
+  calls?: FaultPlan['calls'];
 }
 
 /** A set of mount options, for the engine and as mount(8) has them. */
@@ -87,6 +89,16 @@ export class FaultBench {
   /** What is seen once the operation has been done without a fault. */
   done(operation: Operation): string[] {
     return this.#run(operation, { at: Number.POSITIVE_INFINITY }, 'retry', null).done;
+  }
+
+  /** The same; null where the operation cannot be done at all. */
+  tryDone(operation: Operation): string[] | null {
+    try {
+      return this.done(operation);
+    } catch (error) {
+      if (error instanceof Refused) return null;
+      throw error;
+    }
   }
 
   /** @returns whether the fault was hit; throws where anything is not as it has to be. */

@@ -27,7 +27,7 @@ import {
   S_IFCHR,
   S_IFIFO,
 } from '../../../src/sys/constants.ts';
-import { EXDEV } from '../../../src/sys/errno.ts';
+import { EXDEV, errnoName } from '../../../src/sys/errno.ts';
 import { Stat } from '../../../src/sys/stat.ts';
 import type { Sys } from '../../../src/sys/sys.ts';
 import { isRoot } from '../temp-dir.ts';
@@ -55,8 +55,11 @@ const BIG = 2_500_000;
 /** Not of the few flags that the overlay itself knows. */
 export const FS_NODUMP_FL = 0x40;
 
+/** Something that was to work has not. */
+export class Refused extends Error {}
+
 export function must(result: number): void {
-  if (result < 0) throw new Error(`unexpected ${result}`);
+  if (result < 0) throw new Refused(`unexpected ${errnoName(result)}`);
 }
 
 /** The lowers, which no run may change. */
