@@ -52,7 +52,8 @@ function cannot(reason: string): SoakResult {
   return { operations: 0, did: '', wrong: [`cannot run here: ${reason}`] };
 }
 
-const DEFAULTS = ['redirect_dir=on', 'index=on', 'metacopy=on'];
+const DEFAULTS = ['redirect_dir=on', 'index=off'];
+const FSX_DEFAULTS = ['redirect_dir=on', 'index=on', 'metacopy=on'];
 
 const soaks: Readonly<Record<string, Soak>> = {
   async stress(base, options) {
@@ -74,7 +75,7 @@ const soaks: Readonly<Record<string, Soak>> = {
     }
     const { operations, done, unsupported, wrong } = await fsx(sys, base, backend, {
       ...options,
-      options: options.options ?? DEFAULTS,
+      options: options.options ?? FSX_DEFAULTS,
     });
     const without =
       unsupported.length > 0 ? `\nnot supported by ${options.target} here: ${unsupported.join(', ')}` : '';
