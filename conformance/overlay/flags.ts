@@ -122,21 +122,44 @@ export const flagCopyUpCases: OverlayCases = {
       ok(m.unlink('d/x'));
     },
   },
-  'an upper’s protattr counts up to what it does not know': {
+  'an upper’s protattr counts when there is nothing unknown in it': {
     lowers: [{}],
     upper: {
-      f: file('content', { xattrs: { 'trusted.overlay.protattr': 'a?i' } }),
-      g: file('content', { xattrs: { 'trusted.overlay.protattr': 'i' } }),
+      known: file('', { xattrs: { 'trusted.overlay.protattr': 'i' } }),
+      both: file('', { xattrs: { 'trusted.overlay.protattr': 'ia' } }),
+      twice: file('', { xattrs: { 'trusted.overlay.protattr': 'aa' } }),
+      unknown: file('', { xattrs: { 'trusted.overlay.protattr': 'a?i' } }),
+      empty: file('', { xattrs: { 'trusted.overlay.protattr': '' } }),
+      d: dir({ x: file() }, { xattrs: { 'trusted.overlay.protattr': 'a' } }),
     },
     needs: ['root'],
     run(m, t) {
-      equal(shown(m, 'f'), c.FS_APPEND_FL);
-      equal(shown(m, 'g'), c.FS_IMMUTABLE_FL);
-      fails(e.EPERM, m.rename('g', 'f'));
-      ok(chattr(m, 'g', 0, PROTECTION));
-      equal(t.marked('g', 'protattr'), null);
-      ok(chattr(m, 'f', 0, PROTECTION));
-      equal(t.marked('f', 'protattr'), null);
+      equal(shown(m, 'known'), c.FS_IMMUTABLE_FL);
+      equal(shown(m, 'both'), PROTECTION);
+      equal(shown(m, 'twice'), c.FS_APPEND_FL);
+      equal([shown(m, 'unknown'), shown(m, 'empty')], [0, 0]);
+      equal(shown(m, 'd'), c.FS_APPEND_FL);
+      fails(e.EPERM, m.rename('known', 'unknown'));
+      fails(e.EPERM, m.unlink('d/x'));
+      writeFile(m, 'd/new', 'made');
+      for (const path of ['known', 'both', 'd']) {
+        ok(chattr(m, path, 0, PROTECTION));
+        equal(t.marked(path, 'protattr'), null);
+      }
+      ok(m.rename('known', 'unknown'));
+      ok(m.unlink('d/x'));
+    },
+  },
+  'what protects the upper’s real inode protects in the union, and cannot be taken away by it': {
+    lowers: [{}],
+    upper: { f: file('content', { flags: c.FS_IMMUTABLE_FL }), d: dir({ x: file() }) },
+    needs: ['root'],
+    run(m, t) {
+      equal(shown(m, 'f'), c.FS_IMMUTABLE_FL);
+      fails(e.EPERM, m.open('f', c.O_WRONLY));
+      fails(e.EPERM, m.unlink('f'));
+      fails(e.EPERM, chattr(m, 'f', 0, c.FS_IMMUTABLE_FL));
+      equal(real(t, 'f'), c.FS_IMMUTABLE_FL);
     },
   },
 };

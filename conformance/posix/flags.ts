@@ -110,6 +110,7 @@ function refusals(): Cases {
       ] as const) {
         cases[`${label}: an ${kind} ${what}`] = {
           needs: ['root'],
+          positions: ['plain', 'upper', 'lower', 'redirect'],
           tree: {
             f: file('content', { xattrs: { 'user.x': 'v' } }),
             other: file('other'),

@@ -264,9 +264,18 @@ describe('mounts by FUSE', () => {
       code: 32,
       stderr: 'strata mount: the kernel backend does not have timeout (EINVAL)\n',
     });
-    const fuse = await strata(['mount', '--backend', 'fuse', '-o', here(`${GOOD},nooverride_creds`), stage.at('merged')]);
+    const fuse = await strata([
+      'mount',
+      '--backend',
+      'fuse',
+      '-o',
+      here(`${GOOD},nooverride_creds`),
+      stage.at('merged'),
+    ]);
     expect(fuse).toMatchObject({ code: 32, stderr: expect.stringContaining('nooverride_creds') });
-    expect(await strata(['mount', '-o', here(`${GOOD},nooverride_creds`), stage.at('merged')])).toMatchObject({ code: 0 });
+    expect(await strata(['mount', '-o', here(`${GOOD},nooverride_creds`), stage.at('merged')])).toMatchObject({
+      code: 0,
+    });
     expect(stage.fstype('merged')).toBe('overlay');
   });
 

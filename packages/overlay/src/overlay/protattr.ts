@@ -50,20 +50,16 @@ export function setProtattr(
   return err === -ENODATA || err === -EOPNOTSUPP ? 0 : err;
 }
 
-/** kernel ovl_check_protattr: the value ends where something else than `a` and `i` begins. */
+/** kernel ovl_check_protattr: a value that is anything but `a` and `i` says nothing. */
 export function readProtattr(sb: Super, upper: Dentry): number {
   const value = upper.layer.getxattr(upper, sb.names.protattr);
   if (typeof value === 'number') return 0;
-  let flags = 0;
-  for (const byte of value.toString('latin1')) {
-    if (byte === 'a') flags |= FS_APPEND_FL;
-    else if (byte === 'i') flags |= FS_IMMUTABLE_FL;
-    else {
-      sb.hooks.log(`incompatible ${sb.names.protattr} in ${upper.layer.label}, ignored from '${byte}' on`);
-      break;
-    }
+  const text = value.toString('latin1');
+  if (!/^[ai]{1,32}$/.test(text)) {
+    sb.hooks.log(`incompatible ${sb.names.protattr} in ${upper.layer.label}, ignored`);
+    return 0;
   }
-  return flags;
+  return (text.includes('a') ? FS_APPEND_FL : 0) | (text.includes('i') ? FS_IMMUTABLE_FL : 0);
 }
 
 /** The copy that a copy-up is making: how its attributes are set, and how it is opened for its flags. */
