@@ -10,7 +10,7 @@ export type NodeType = 'dir' | 'file' | 'link' | 'other';
 /** As many as a shell can name by one digit, from 3 on. */
 export const SLOTS = 6;
 
-const REMEMBERED = 20;
+const REMEMBERED = 12;
 
 /** An open descriptor. */
 export interface Slot {

@@ -41,6 +41,7 @@ export class Match {
   readonly #sys: Sys;
   readonly #caller: Caller;
   readonly #metacopy: boolean;
+  readonly #userns: boolean;
   readonly pair: Pair;
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
@@ -52,6 +53,7 @@ export class Match {
     this.#sys = sys;
     this.#caller = new Caller(sys);
     this.#metacopy = mode.options.includes('metacopy=on');
+    this.#userns = mode.userns === true;
     this.pair = new Pair(sys, mode);
   }
 
@@ -109,7 +111,11 @@ export class Match {
     const [expected, times] = this.#turn(kernel, op);
     const [got, own] = this.#turn(ours, op);
     if (
-      (expected === got && times.every((change, i) => agree(change, own[i]) || this.#forgives(op, change, own[i]))) ||
+      (this.#comparable(expected) === this.#comparable(got) &&
+        times.every(
+          (change, i) =>
+            agree(this.#comparable(change), this.#comparable(own[i])) || this.#forgives(op, change, own[i]),
+        )) ||
       this.#keepsBits(op) ||
       (op.slot >= 0 && this.#adrift(op.slot)) ||
       (op.other >= 0 && this.#adrift(op.other))
@@ -123,6 +129,11 @@ export class Match {
       },
       result: expected,
     };
+  }
+
+  /** Without what differs in a user namespace (view.ts): blocks, and whether a number changed. */
+  #comparable(result: string): string {
+    return this.#userns ? result.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : result;
   }
 
   /** docs/differences.md, "The data of a file of metadata alone": copied up with its times as they were. */
@@ -211,6 +222,9 @@ export class Match {
     this.seen = kernel;
     kernel.forgive(ours);
     kernel.forgiveAtimes(ours);
+    if (this.#userns) {
+      kernel.forgiveNumbers(ours);
+    }
     return mismatchOf('the trees differ', this.#differences(kernel.snapshot, ours.snapshot));
   }
 

@@ -72,6 +72,18 @@ export class View {
     }
   }
 
+  /**
+   * docs/differences.md, "In a user namespace": the kernel follows no origin there, so that numbers
+   * depend on what it still remembers; and our blocks may be late.
+   */
+  forgiveNumbers(other: View): void {
+    for (const entry of [...this.entries.values(), ...other.entries.values()]) {
+      delete entry.ino;
+      delete entry['link of'];
+      delete entry.blocks;
+    }
+  }
+
   /** A listing by the kernel passes on what its layer says of `..`; where ours agrees with st_ino, that is better. */
   forgive(ours: View): void {
     for (const [path, entry] of this.entries) {

@@ -34,12 +34,13 @@ const chmod: Kind = {
 
 const chown: Kind = {
   weight: 3,
-  choose: (by) => ({
-    path: by.there('any'),
-    off: by.rnd.pick([-1, ...owners]),
-    len: by.rnd.pick([-1, ...groups]),
-    flags: by.rnd.pick([0, NOFOLLOW]),
-  }),
+  choose(by) {
+    const [off, len] = [by.rnd.pick([-1, ...owners]), by.rnd.pick([-1, ...groups])];
+    const path = by.there('any');
+    const flags = by.rnd.pick([0, NOFOLLOW]);
+    // docs/differences.md, "chown(-1, -1)" of a file that is open for writing.
+    return { path, flags, off, len: off < 0 && len < 0 ? 2000 : len };
+  },
   run: (t, op) => said(t.sys.fchownat(t.root, op.path, op.off, op.len, op.flags)),
   shell: (op) =>
     `chown ${op.flags === 0 ? '' : '-h '}${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} ${pathWord(op.path)}`,

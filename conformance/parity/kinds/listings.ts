@@ -54,6 +54,10 @@ const seekdir: Kind = {
         return said(all);
       }
       const from = op.off % all.length;
+      // A hash of 63 bits does not fit a number.
+      if (all[from].off > Number.MAX_SAFE_INTEGER) {
+        return `sought ${shown(t, fd, all)}`;
+      }
       const sought = sys.lseek(fd, Number(all[from].off), c.SEEK_SET);
       const rest = readRecords(sys, fd, op.len);
       const same =

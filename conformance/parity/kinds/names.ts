@@ -85,7 +85,8 @@ function rename(weight: number, flags: number, flagName: string | null): Kind {
   return {
     weight,
     choose(by) {
-      const to = flags === c.RENAME_EXCHANGE || by.once(3) ? by.there('any') : by.free();
+      const often = flags === c.RENAME_NOREPLACE ? 8 : 3;
+      const to = flags === c.RENAME_EXCHANGE || by.once(often) ? by.there('any') : by.free();
       return { path: by.there('any', 'any', 'dir', 'file'), to };
     },
     run: (t, op) => said(t.sys.renameat2(t.root, op.path, t.root, op.to, flags)),

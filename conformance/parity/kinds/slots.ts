@@ -241,7 +241,7 @@ const xattrs = onSlot(
   2,
   (slot) => real(slot) && slot.type !== 'link',
   (by) => ({
-    name: by.rnd.pick(['user.s', 'user.a', 'trusted.t', 'trusted.overlay.f']),
+    name: by.rnd.pick(['user.s', 'user.s', 'user.a', 'trusted.t', 'trusted.overlay.f']),
     value: `s${by.rnd.below(9)}`,
     flags: by.rnd.below(3),
   }),

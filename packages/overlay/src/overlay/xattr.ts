@@ -3,7 +3,7 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { S_ISGID, XATTR_REPLACE } from '../sys/constants.ts';
+import { S_ISGID } from '../sys/constants.ts';
 import { ENODATA, EOPNOTSUPP, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
@@ -63,11 +63,6 @@ export function setxattr(
   const kept = inLayer(sb, name);
   if (typeof kept === 'number') return kept;
   if (standsForDevice(sb, inode, kept)) return -EOPNOTSUPP;
-  if (!inode.upper && flags & XATTR_REPLACE) {
-    // Nothing to replace is no reason to copy up.
-    const have = getxattr(sb, inode, name);
-    if (typeof have === 'number') return have;
-  }
   err = copyUp(sb, inode);
   if (err < 0) return err;
   const real = inode.upper!;
