@@ -25,10 +25,11 @@ const same = { lowersOn: ['base'], upperOn: 'base' } as const;
 
 export const modes: Readonly<Record<string, Mode>> = {
   defaults: {
-    about: 'ours without any option',
+    about: 'ours without any option but index=off',
     ...same,
     options: ['redirect_dir=on', 'xino=auto', 'index=off', 'metacopy=on', 'nfs_export=off'],
-    ours: [],
+    // The index by itself: by it uppers differ in which names of a hard link they hold.
+    ours: ['index=off'],
     making: ['redirect_dir=on', 'metacopy=on'],
   },
   'redirect-index-metacopy': {

@@ -64,6 +64,9 @@ export const fuse: Backend = {
   },
   async mount(sys, layers) {
     const options = parseOptions([optionText(layers)]);
+    const { overlay } = options;
+    // What a group does not say is off, as in the kernel that it is compared with.
+    if (!overlay.nfsExport) overlay.index ??= false;
     let pid: number;
     try {
       ({ pid } = await spawnServer({ options, source: 'conformance', merged: layers.merged, debug: false }));

@@ -28,6 +28,7 @@ export function layersOfOptions(sys: Sys, options: MountOptions): LayerPaths {
     lowerdirs: p.lowerdirs,
     datadirs: p.datadirs,
     upperdir: p.upperdir,
+    workdir: p.index === false ? undefined : p.workdir,
     userxattr,
     metacopy: p.metacopy ?? !userxattr,
     aufsWhiteouts: options.fuse.whiteouts === 'aufs',
@@ -39,6 +40,7 @@ function layersOfRun(store: RunStore, record: RunRecord): LayerPaths {
   return {
     lowerdirs: record.lowers,
     upperdir: store.path(record.id, 'upper'),
+    workdir: store.path(record.id, 'work'),
     userxattr: record.userxattr,
   };
 }

@@ -12,6 +12,7 @@ export function runChanges(sys: Sys, store: RunStore, record: RunRecord): Change
   const sb = openLayers(sys, {
     lowerdirs: record.lowers,
     upperdir: store.path(record.id, 'upper'),
+    workdir: store.path(record.id, 'work'),
     userxattr: record.userxattr,
   });
   if ('errno' in sb) throw new CliError(1, sb.message);

@@ -108,9 +108,9 @@ async function mountView(
   try {
     if (plan.backend !== 'fuse' && mayUseTrustedXattrs(sys)) {
       try {
-        // A change set is read from whole files and without an index.
+        // A change set is read from whole files.
         const kernel = options();
-        Object.assign(kernel.overlay, { metacopy: false, index: false });
+        Object.assign(kernel.overlay, { metacopy: false });
         await makeUnion(sys, { ...request, options: kernel, backend: 'kernel' });
         return { backend: 'kernel', serverPid: null };
       } catch (error) {

@@ -1,18 +1,20 @@
 /**
  * What an upper changes: the difference between the union of the lowers alone and the union with
- * the upper on top, found by walking the upper. Where an upper directory lies on the lower one of
+ * the upper on top, found by walking the upper (and what its index changes: indexed-names.ts). Where an upper directory lies on the lower one of
  * its own path only its own entries are looked at, so the cost follows the changes and not the
  * tree; an opaque or redirected directory is compared name by name.
  */
 import type { Dentry, RawDirent } from '../layer/layer.ts';
 import type { Found } from '../overlay/found.ts';
+import { identify } from '../overlay/identify.ts';
 import { DirInode } from '../overlay/inode.ts';
 import { lookupLayers } from '../overlay/lookup.ts';
 import { list } from '../overlay/readdir.ts';
 import type { Super } from '../overlay/super.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
-import { type Look, real, sameInode, sameToUser } from './compare.ts';
+import { type Look, sameInode, sameToUser } from './compare.ts';
+import { indexedNames, type NamesByDirectory } from './indexed-names.ts';
 
 export interface Change {
   /** Added, changed (content, metadata, type, or something below it), deleted. */
@@ -44,6 +46,7 @@ export function isChangeFailure(result: readonly Change[] | ChangeFailure): resu
 export function changeSet(sb: Super, options: ChangeOptions = {}): Change[] | ChangeFailure {
   const walk = new Walk(sb, options.hidden ?? []);
   const { upper, lowers } = sb.root;
+  walk.begin();
   walk.directory('', new DirInode(upper, lowers), new DirInode(null, lowers), true);
   if (walk.failure !== null) return walk.failure;
   return walk.changes.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
@@ -58,10 +61,17 @@ class Walk {
   failure: ChangeFailure | null = null;
   private readonly sb: Super;
   private readonly hidden: readonly { dev: number; ino: bigint }[];
+  private indexed: NamesByDirectory = new Map();
 
   constructor(sb: Super, hidden: readonly { dev: number; ino: bigint }[]) {
     this.sb = sb;
     this.hidden = hidden;
+  }
+
+  begin(): void {
+    const names = indexedNames(this.sb, (found) => this.isHidden(found));
+    if (typeof names === 'number') this.fail(names, '/');
+    else this.indexed = names;
   }
 
   /**
@@ -69,21 +79,21 @@ class Walk {
    * @returns whether anything in it changed.
    */
   directory(path: ByteString, now: DirInode, before: DirInode, same: boolean): boolean {
-    if (same && now.upper === null) return false;
-    const names = same ? this.upperNames(path, now.upper!) : this.allNames(path, now, before);
+    if (same && now.upper === null && !this.indexed.has(path)) return false;
+    const names = same ? this.changedNames(path, now.upper) : this.allNames(path, now, before);
     let changed = false;
     for (const name of names) {
       if (this.failure !== null) return changed;
       const at = `${path}/${name}`;
-      const is = this.look(at, now, name);
-      const was = this.look(at, before, name);
+      const is = this.look(at, now, name, true);
+      const was = this.look(at, before, name, false);
       if (this.entry(at, is, was, same)) changed = true;
     }
     return changed;
   }
 
   private entry(path: ByteString, is: Look | null, was: Look | null, same: boolean): boolean {
-    if (is === null || this.isHidden(is)) return was !== null && is === null && this.record('D', path);
+    if (is === null || this.isHidden(is.found)) return was !== null && is === null && this.record('D', path);
     if (was === null) return this.added(path, is);
     if (is.st.type !== was.st.type) {
       this.record('C', path);
@@ -101,7 +111,7 @@ class Walk {
   }
 
   private added(path: ByteString, is: Look): boolean {
-    if (this.isHidden(is)) return false;
+    if (this.isHidden(is.found)) return false;
     this.record('A', path);
     this.below(path, is);
     return true;
@@ -118,14 +128,17 @@ class Walk {
     }
     for (const { name } of entries) {
       if (this.failure !== null) return;
-      const look = this.look(`${path}/${name}`, dir, name);
+      const look = this.look(`${path}/${name}`, dir, name, true);
       if (look !== null) this.added(`${path}/${name}`, look);
     }
   }
 
-  private look(path: ByteString, dir: DirInode, name: ByteString): Look | null {
+  /** `now`: in the union with the upper, and so with its index. */
+  private look(path: ByteString, dir: DirInode, name: ByteString, now: boolean): Look | null {
     const st = new Stat();
-    const found = lookupLayers(this.sb, dir, name, st);
+    let found = lookupLayers(this.sb, dir, name, st);
+    const err = now && found !== null && typeof found !== 'number' ? identify(this.sb, found, st) : 0;
+    if (err < 0) found = err;
     if (typeof found === 'number') {
       this.fail(found, path);
       return null;
@@ -133,12 +146,14 @@ class Walk {
     return found && { found, st };
   }
 
-  /** The upper's own entries, whiteouts too. */
-  private upperNames(path: ByteString, upper: Dentry): ByteString[] {
+  /** The upper's own entries, whiteouts too, and what the index changes. */
+  private changedNames(path: ByteString, upper: Dentry | null): Iterable<ByteString> {
     const raw: RawDirent[] = [];
-    const err = upper.layer.readdir(upper, raw);
+    const err = upper ? upper.layer.readdir(upper, raw) : 0;
     if (err < 0) this.fail(err, path);
-    return raw.map((entry) => entry.name);
+    const names = new Set(this.indexed.get(path));
+    for (const { name } of raw) names.add(name);
+    return names;
   }
 
   /** Every name that either union shows. */
@@ -162,10 +177,10 @@ class Walk {
     );
   }
 
-  private isHidden(look: Look): boolean {
-    if (!look.found.isDir || this.hidden.length === 0) return false;
+  private isHidden(found: Found): boolean {
+    if (!found.isDir || this.hidden.length === 0) return false;
     const st = new Stat();
-    const lowest = look.found.lowers.at(-1) ?? real(look);
+    const lowest = found.lowers.at(-1) ?? found.upper!;
     if (lowest.layer.stat(lowest, st) < 0) return false;
     return this.hidden.some((one) => one.dev === st.dev && one.ino === st.ino);
   }

@@ -29,7 +29,7 @@ export interface Look {
 }
 
 /** The dentry whose attributes are the object's. */
-export function real({ found }: Look): Dentry {
+function real({ found }: Look): Dentry {
   return found.upper ?? found.lowers[0];
 }
 

@@ -1,10 +1,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { NEEDS_UPPER, upperBase } from '../../test/support/privilege.ts';
+import { NEEDS_MOUNTS, NEEDS_UPPER, privileged, upperBase } from '../../test/support/privilege.ts';
+import { openOverlay } from '../ops/open-overlay.ts';
+import { ATTR_MODE, EntryOut, ROOT_ID, SetAttr } from '../ops/ops.ts';
+import { OverlayOps } from '../ops/overlay-ops.ts';
 import { Super } from '../overlay/super.ts';
 import { fromText } from '../sys/bytes.ts';
 import { AT_FDCWD, S_IFCHR } from '../sys/constants.ts';
+import { Stat } from '../sys/stat.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { type Explanation, explain } from './explain.ts';
 import { openLayers } from './open-layers.ts';
@@ -105,6 +109,43 @@ describe('explain', () => {
     const e = ask('/file');
     expect(holdings(e)).toEqual(['serves', 'hidden by 0', 'nothing', 'nothing']);
     expect(e.write).toEqual({ effect: 'in-place', bytes: 0, directories: [] });
+  });
+
+  it('finds what another name of a hard link was copied up by', (context) => {
+    context.skip(!privileged, NEEDS_MOUNTS);
+    put('three/file');
+    fs.linkSync(path.join(top, 'three/file'), path.join(top, 'three/other'));
+    fs.mkdirSync(path.join(top, 'work'));
+    const layers = {
+      lowerdirs: [fromText(path.join(top, 'three'))],
+      upperdir: fromText(path.join(top, 'upper')),
+      workdir: fromText(path.join(top, 'work')),
+      datadirs: [],
+      userxattr: true,
+      index: true,
+    };
+    const ops = openOverlay(sys, layers, {
+      redirectDefault: 'on',
+      readOnly: false,
+      aufsWhiteouts: false,
+      log: () => {},
+      cancelled: () => false,
+      random: (length) => Buffer.alloc(length),
+    });
+    if (!(ops instanceof OverlayOps)) throw new Error(ops.message);
+    const caller = { uid: 0, gid: 0, pid: 1, umask: 0 };
+    const entry = new EntryOut(new Stat());
+    expect(ops.lookup(caller, ROOT_ID, 'file', entry)).toBe(0);
+    const set = new SetAttr();
+    Object.assign(set, { valid: ATTR_MODE, mode: 0o600 });
+    expect(ops.setattr(caller, entry.nodeid, set, entry.attr)).toBe(0);
+    ops.destroy();
+    const sb = openLayers(sys, layers);
+    if (!(sb instanceof Super)) throw new Error(sb.message);
+    const e = explain(sb, 'other');
+    sb.destroy();
+    expect(e.layers[0]).toMatchObject({ holding: 'serves', path: expect.stringMatching(/^\/index\/00fb[0-9a-f]+$/) });
+    expect(e.write.effect).toBe('in-place');
   });
 
   it('merges directories down to an opaque one', () => {

@@ -5,6 +5,7 @@
 import { Dentry, type Layer } from '../layer/layer.ts';
 import { asWhiteoutDevice, isEscapedWhiteout } from '../overlay/escaped-whiteout.ts';
 import type { Found } from '../overlay/found.ts';
+import { identify } from '../overlay/identify.ts';
 import { DirInode } from '../overlay/inode.ts';
 import { lookupLayers } from '../overlay/lookup.ts';
 import { foundData } from '../overlay/lower-data.ts';
@@ -37,7 +38,7 @@ export interface LayerAnswer {
   number: number;
   label: string;
   holding: Holding;
-  /** Where in the layer it is, or was looked for; for `unreached` the ancestor where the way ended. */
+  /** Where in the layer it is (or in the work directory's index), or was looked for; for `unreached` the ancestor where the way ended. */
   path: ByteString;
   /** Attributes, where there is an object. */
   st: Stat | null;
@@ -123,9 +124,12 @@ export function explain(sb: Super, path: ByteString): Explanation {
   const missing: ByteString[] = [];
   for (; depth < names.length && dir !== null; depth++) {
     const isLast = depth === names.length - 1;
-    const looked: Found | null | number = lookupLayers(sb, dir, names[depth], new Stat());
+    const st = new Stat();
+    const looked: Found | null | number = lookupLayers(sb, dir, names[depth], st);
     errno = typeof looked === 'number' ? looked : 0;
     found = typeof looked === 'number' ? null : looked;
+    if (found !== null && found.upper === null) errno = identify(sb, found, st);
+    if (errno < 0) found = null;
     judge(sb, layers, answers, dir, names[depth], found, isLast);
     if (found === null) break;
     if (found.upper === null) missing.push(`/${names.slice(0, depth + 1).join('/')}`);

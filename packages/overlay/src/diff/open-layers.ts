@@ -14,6 +14,8 @@ export interface LayerPaths {
   /** Data-only layers, below them. */
   datadirs?: readonly ByteString[];
   upperdir?: ByteString;
+  /** With it the index counts, where this upper has one. */
+  workdir?: ByteString;
   /** The overlay's own attributes are `user.overlay.*`. */
   userxattr: boolean;
   aufsWhiteouts?: boolean;
@@ -28,7 +30,7 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
   const config: Config = {
     redirectOn: false,
     redirectFollow: paths.redirects ?? true,
-    index: false,
+    index: paths.upperdir !== undefined && paths.workdir !== undefined,
     nfsExport: false,
     indexAsked: false,
     metacopy: paths.metacopy ?? paths.redirects ?? true,
@@ -48,20 +50,23 @@ export function openLayers(sys: Sys, paths: LayerPaths): Super | Refusal {
     opened.push(layer);
     return 0;
   };
-  const below = [...paths.lowerdirs, ...(paths.datadirs ?? [])];
-  const all = paths.upperdir === undefined ? below : [paths.upperdir, ...below];
+  const { upperdir, workdir, datadirs = [] } = paths;
+  const all = [...paths.lowerdirs, ...datadirs];
+  if (upperdir !== undefined) all.unshift(upperdir);
+  if (config.index) all.push(workdir!);
   for (const path of all) {
     const err = open(path);
     if (err >= 0) continue;
     for (const layer of opened) layer.destroy();
     return { errno: err, message: `layer ${printable(path)} cannot be opened: ${errnoName(err)}` };
   }
-  const upper = paths.upperdir === undefined ? null : opened[0];
-  const lowest = opened.length - (paths.datadirs?.length ?? 0);
-  const lowers = opened.slice(upper === null ? 0 : 1, lowest);
+  const upper = upperdir === undefined ? null : opened[0];
+  const work = config.index ? opened[opened.length - 1] : null;
+  const end = opened.length - (work ? 1 : 0);
+  const lowest = end - datadirs.length;
   const sb = fillSuper(
     config,
-    { lowers, data: opened.slice(lowest), upper, work: null },
+    { lowers: opened.slice(upper ? 1 : 0, lowest), data: opened.slice(lowest, end), upper, work },
     { log: () => {}, cancelled: () => false, uid: 0, gid: 0, random: (length) => Buffer.alloc(length) },
   );
   if (!(sb instanceof Super)) for (const layer of opened) layer.destroy();

@@ -113,8 +113,6 @@ export function chooseBackend(sys: Sys, options: MountOptions, asked: 'auto' | B
 /** What a drop-in for fuse-overlayfs may leave undone with a warning: the union is the same without it. */
 const dispensable: [name: string, asked: (options: MountOptions) => boolean, drop: (options: MountOptions) => void][] =
   [
-    ['index=on', (o) => o.overlay.index === true, (o) => delete o.overlay.index],
-    ['nfs_export=on', (o) => o.overlay.nfsExport === true, (o) => delete o.overlay.nfsExport],
     ['nooverride_creds', (o) => o.overrideCreds === false, (o) => delete o.overrideCreds],
     ['static_nlink', (o) => o.fuse.staticNlink === true, (o) => delete o.fuse.staticNlink],
     ['noacl', (o) => o.fuse.noacl === true, (o) => delete o.fuse.noacl],

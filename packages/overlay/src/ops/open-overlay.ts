@@ -16,6 +16,8 @@ import { OverlayOps } from './overlay-ops.ts';
 export interface OpenOptions {
   /** `redirect_dir` when it was not said. */
   redirectDefault: RedirectMode;
+  /** `index` when it was not said, false if absent; on only where the layers can. */
+  indexDefault?: boolean;
   /** `metacopy` when it was not said, false if absent. */
   metacopyDefault?: boolean;
   /** Redirects in `user.overlay.redirect` count (see ConfigContext). */

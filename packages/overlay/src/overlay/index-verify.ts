@@ -25,7 +25,8 @@ export function withoutIndex(config: Config, layers: SuperLayers, hooks: SuperHo
   if (!config.index || !layers.upper) return config;
   const why = obstacle(config, layers.upper, layers.lowers);
   if (why === null) return config;
-  hooks.log(`${why}: going on with index=off${config.nfsExport ? ',nfs_export=off' : ''}`);
+  // Who did not ask for one is not told at each mount that there is none.
+  if (config.indexAsked) hooks.log(`${why}: going on with index=off${config.nfsExport ? ',nfs_export=off' : ''}`);
   return { ...config, index: false, nfsExport: false };
 }
 
@@ -48,8 +49,8 @@ function obstacle(config: Config, upper: Layer, lowers: readonly Layer[]): strin
  */
 export function prepareIndex(sb: Super, upper: Layer, layer: Layer): Refusal | null {
   const refusal = verify(sb, upper, layer);
-  if (refusal === null || sb.config.indexAsked || refusal.errno !== -ESTALE) return refusal;
-  // It was our idea to have one, and this upper was used with other lowers.
+  if (refusal === null || sb.config.indexAsked) return refusal;
+  // It was our idea to have one: this upper was used with other lowers, say.
   sb.hooks.log(`${refusal.message}: going on with index=off`);
   sb.config = { ...sb.config, index: false, nfsExport: false };
   return null;

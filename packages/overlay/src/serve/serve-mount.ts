@@ -114,6 +114,7 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
   const killed = callerKilled(sys, servedPid);
   const ops = openOverlay(sys, overlay, {
     redirectDefault: 'on',
+    indexDefault: true,
     metacopyDefault: true,
     userRedirect: !mayUseTrustedXattrs(sys),
     readOnly: flags.readOnly ?? false,
