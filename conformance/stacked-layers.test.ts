@@ -112,7 +112,8 @@ class Middle {
         upper: upper ? `${this.at}/upper` : null,
         work: `${this.at}/work`,
         merged: `${this.at}/view`,
-        options: [upper ? 'redirect_dir=on' : 'redirect_dir=follow'],
+        // The kernel's defaults: it reads no file of metadata alone without being told to.
+        options: [upper ? 'redirect_dir=on' : 'redirect_dir=follow', 'metacopy=off'],
       }),
       `${by.name} on top`,
     );
