@@ -42,6 +42,8 @@ export class Match {
   readonly #caller: Caller;
   readonly #metacopy: boolean;
   readonly #userns: boolean;
+  /** Blocks are as the disk gives them, or come late: in a user namespace, on a disk that allocates as it writes back. */
+  readonly #late: boolean;
   readonly pair: Pair;
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
@@ -54,6 +56,7 @@ export class Match {
     this.#caller = new Caller(sys);
     this.#metacopy = mode.options.includes('metacopy=on');
     this.#userns = mode.userns === true;
+    this.#late = this.#userns || mode.upperOn !== 'base';
     this.pair = new Pair(sys, mode);
   }
 
@@ -116,6 +119,7 @@ export class Match {
           (change, i) =>
             agree(this.#comparable(change), this.#comparable(own[i])) || this.#forgives(op, change, own[i]),
         )) ||
+      (op.kind === 'slot-map' && this.#readsAlike(op)) ||
       this.#keepsBits(op) ||
       (op.slot >= 0 && this.#adrift(op.slot)) ||
       (op.other >= 0 && this.#adrift(op.other))
@@ -131,9 +135,19 @@ export class Match {
     };
   }
 
-  /** Without what differs in a user namespace (view.ts): blocks, and whether a number changed. */
+  /**
+   * docs/differences.md, on mappings: a descriptor from before a copy-up maps the lower by the
+   * kernel, the copy by ours. What it reads is the same.
+   */
+  #readsAlike(op: Operation): boolean {
+    const [kernel, ours] = this.#turns!;
+    const written = op.flags === 2;
+    return !written && kernel.read(kernel.slots[op.slot], 0, 9000) === ours.read(ours.slots[op.slot], 0, 9000);
+  }
+
+  /** Without what differs in a user namespace (view.ts) or on a disk: blocks, and whether a number changed. */
   #comparable(result: string): string {
-    return this.#userns ? result.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : result;
+    return this.#late ? result.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : result;
   }
 
   /** docs/differences.md, "The data of a file of metadata alone": copied up with its times as they were. */
@@ -142,6 +156,11 @@ export class Match {
   }
 
   #differences(kernel: Snapshot, ours: Snapshot): string[] {
+    if (this.#late) {
+      for (const entry of [...kernel.values(), ...ours.values()]) {
+        delete (entry as Record<string, string>).blocks;
+      }
+    }
     if (this.#metacopy) {
       for (const [path, entry] of kernel) {
         const own = ours.get(path);
@@ -222,6 +241,9 @@ export class Match {
     this.seen = kernel;
     kernel.forgive(ours);
     kernel.forgiveAtimes(ours);
+    if (this.#late) {
+      kernel.forgiveBlocks(ours);
+    }
     if (this.#userns) {
       kernel.forgiveNumbers(ours);
     }

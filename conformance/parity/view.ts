@@ -74,12 +74,17 @@ export class View {
 
   /**
    * docs/differences.md, "In a user namespace": the kernel follows no origin there, so that numbers
-   * depend on what it still remembers; and our blocks may be late.
+   * depend on what it still remembers.
    */
   forgiveNumbers(other: View): void {
     for (const entry of [...this.entries.values(), ...other.entries.values()]) {
       delete entry.ino;
       delete entry['link of'];
+    }
+  }
+
+  forgiveBlocks(other: View): void {
+    for (const entry of [...this.entries.values(), ...other.entries.values()]) {
       delete entry.blocks;
     }
   }
