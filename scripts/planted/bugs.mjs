@@ -1,0 +1,278 @@
+// The bugs that `npm run planted` plants: what a tired engineer might write or leave out. `edits` are
+// made in `file` (each `find` stands there exactly once), `tests` are the arguments of vitest that
+// should fail then: the narrowest that see it.
+
+const engine = 'packages/overlay/src';
+/** @param {string[]} args */
+const unit = (...args) => ['--project', 'unit', ...args.map((arg) => `${engine}/${arg}`)];
+/** The cases in process, whose names match `pattern`. @param {string} pattern */
+const cases = (pattern) => ['--project', 'conformance', 'conformance/in-process.test.ts', '-t', pattern];
+
+/**
+ * @typedef {object} Bug
+ * @property {string} name
+ * @property {string} file
+ * @property {import('./plant.mjs').Edit[]} edits
+ * @property {string[]} tests
+ */
+
+/** @type {Bug[]} */
+export const bugs = [
+  {
+    name: 'a copy-up is not flushed',
+    file: `${engine}/overlay/copy-up.ts`,
+    edits: [{ find: 'return flushes ? upper.fsync(file, false) : 0;', replace: 'return 0;' }],
+    tests: unit('ops/flush.test.ts'),
+  },
+  {
+    name: 'a failed chown of the copy is overlooked',
+    file: `${engine}/overlay/copy-up.ts`,
+    edits: [
+      {
+        find: 'err = upper.fchown(file, st.uid, st.gid);\n  if (err < 0) return err;',
+        replace: 'upper.fchown(file, st.uid, st.gid);',
+      },
+    ],
+    tests: unit('ops/faults.test.ts'),
+  },
+  {
+    name: 'a copied-up file forgets its extended attributes',
+    file: `${engine}/overlay/copy-up.ts`,
+    edits: [
+      { find: 'err = copyXattrs(sb, lower, (name, value) => upper.fsetxattr(file, name, value, 0));', replace: '' },
+    ],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'the parent keeps the times of the copy-up',
+    file: `${engine}/overlay/copy-up.ts`,
+    edits: [{ find: 'restoreTimes(sb, parent, parentSt);', replace: '' }],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'no whiteout where an upper file covers a lower one',
+    file: `${engine}/overlay/remove.ts`,
+    edits: [
+      {
+        find: 'lowerPositive(sb, parent, name) ? whiteoutOver(sb, dir, name, false) : dir.layer.unlink(dir, name)',
+        replace: 'dir.layer.unlink(dir, name)',
+      },
+    ],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'a directory that a lower fills counts as empty',
+    file: `${engine}/overlay/remove.ts`,
+    edits: [{ find: 'if (!empty) return -ENOTEMPTY;', replace: '' }],
+    tests: unit('ops/overlay-ops.test.ts'),
+  },
+  {
+    name: 'a directory over a whiteout is not opaque',
+    file: `${engine}/overlay/create.ts`,
+    edits: [{ find: 'opaque = isDir && (over === 1 || opaqueNew);', replace: 'opaque = false;' }],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'a default ACL is not inherited',
+    file: `${engine}/overlay/create.ts`,
+    edits: [
+      {
+        find: 'const defaultAcl = type === S_IFLNK ? null : defaultAclOf(parent);',
+        replace: 'const defaultAcl = null as Buffer | null;',
+      },
+    ],
+    tests: cases('posix lower'),
+  },
+  {
+    name: 'the umask is ignored',
+    file: `${engine}/overlay/create.ts`,
+    edits: [{ find: 'mode &= ~(who.umask & 0o777);', replace: ';' }],
+    tests: cases('posix lower'),
+  },
+  {
+    name: 'a renamed directory is not redirected',
+    file: `${engine}/overlay/rename.ts`,
+    edits: [{ find: 'if (inode.lowers.length > 0) return setRedirect(sb, inode, same);', replace: '' }],
+    tests: unit('ops/overlay-ops.test.ts'),
+  },
+  {
+    name: 'a pure directory that moves is not opaque',
+    file: `${engine}/overlay/rename.ts`,
+    edits: [{ find: 'const marked = setOpaque(sb, inode.upper!);', replace: 'const marked = 0;' }],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'what is renamed away leaves no whiteout',
+    file: `${engine}/overlay/rename.ts`,
+    edits: [
+      {
+        find: 'const leavesWhiteout = whiteout || lowerPositive(sb, oldParent, oldName);',
+        replace: 'const leavesWhiteout = whiteout;',
+      },
+    ],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'a listing is not refreshed after a change',
+    file: `${engine}/overlay/util.ts`,
+    edits: [{ find: 'dir.version++;', replace: '' }],
+    tests: cases('posix merged'),
+  },
+  {
+    name: 'positions of a listing begin anew',
+    file: `${engine}/overlay/readdir.ts`,
+    edits: [{ find: 'entry.off = known ?? next++;', replace: 'entry.off = next++;' }],
+    tests: cases('posix merged'),
+  },
+  {
+    name: 'an upper whiteout does not hide the lower name in a listing',
+    file: `${engine}/overlay/readdir.ts`,
+    edits: [{ find: 'for (const name of whiteouts) seen.add(name);', replace: '' }],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'impure is not written',
+    file: `${engine}/overlay/util.ts`,
+    edits: [
+      {
+        find: 'const err = dir.upper!.layer.setxattr(dir.upper!, sb.names.impure, YES, 0);',
+        replace: 'const err = 0;',
+      },
+    ],
+    tests: cases('overlay uppers'),
+  },
+  {
+    name: "the overlay's own attributes are shown",
+    file: `${engine}/overlay/xattr.ts`,
+    edits: [
+      {
+        find: 'standsForDevice(sb, inode, name) ? null : sb.names.fromLayer(name);',
+        replace: 'name as ByteString | null;',
+      },
+    ],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'a writer keeps suid',
+    file: `${engine}/overlay/attr.ts`,
+    edits: [{ find: 'let kept = mode & ~S_ISUID;', replace: 'let kept = mode;' }],
+    tests: cases('posix lower'),
+  },
+  {
+    name: 'a lower is read through its own mount',
+    file: `${engine}/layer/layer-root.ts`,
+    edits: [{ find: 'if (err === 0 && sameDirectory(sys, root, clone)) return clone;', replace: 'err = -1;' }],
+    tests: unit('layer'),
+  },
+  {
+    name: 'every OPEN registers a backing file of its own',
+    file: `${engine}/fuse/passthrough.ts`,
+    edits: [{ find: 'if (!files) {', replace: 'if (!files || files.backingId >= 0) {' }],
+    tests: unit('fuse/passthrough.test.ts'),
+  },
+  {
+    name: 'an answer that the kernel refuses keeps its reference',
+    file: `${engine}/fuse/session.ts`,
+    edits: [{ find: 'undo(connection);', replace: '' }],
+    tests: unit('fuse'),
+  },
+  {
+    name: 'sticky directories are not honoured',
+    file: `${engine}/ops/permitted-ops.ts`,
+    edits: [
+      {
+        find: 'const sticky = (this.st.mode & S_ISVTX) !== 0 && !this.owns(caller, this.st);',
+        replace: 'const sticky = false;',
+      },
+    ],
+    tests: cases('posix lower'),
+  },
+  {
+    name: 'supplementary groups do not count',
+    file: `${engine}/ops/permissions.ts`,
+    edits: [
+      {
+        find: 'return caller.gid === gid || (caller.groups?.includes(gid) ?? false);',
+        replace: 'return caller.gid === gid;',
+      },
+    ],
+    tests: unit('ops/permissions.test.ts'),
+  },
+  {
+    name: 'what an earlier mount left in work stays there',
+    file: `${engine}/overlay/fill-super.ts`,
+    edits: [{ find: "if (err >= 0) err = cleanTree(base, 'work', WORK_DEPTH);", replace: '' }],
+    tests: unit('ops/faults.test.ts'),
+  },
+  {
+    name: 'a volatile mount leaves no mark',
+    file: `${engine}/overlay/fill-super.ts`,
+    edits: [
+      { find: "return sb.config.fsync === 'volatile' ? prepareVolatile(sb, work) : null;", replace: 'return null;' },
+    ],
+    tests: ['--project', 'conformance', 'conformance/in-process.test.ts', '-t', 'volatile'],
+  },
+  {
+    name: 'the data of a file of metadata alone is not flushed',
+    file: `${engine}/overlay/complete.ts`,
+    edits: [{ find: "if (err >= 0 && sb.config.fsync !== 'volatile') err = layer.fsync(file, false);", replace: '' }],
+    tests: unit('ops/flush.test.ts'),
+  },
+  {
+    name: 'a file counts as metadata alone after its data has come',
+    file: `${engine}/overlay/complete.ts`,
+    edits: [{ find: 'err = layer.removexattr(upper, sb.names.metacopy);', replace: 'err = 0;' }],
+    tests: cases('metacopy'),
+  },
+  {
+    name: 'capabilities go with the data that comes',
+    file: `${engine}/overlay/complete.ts`,
+    edits: [
+      {
+        find: "if (err >= 0 && typeof capability !== 'number') err = layer.setxattr(upper, CAPABILITY, capability, 0);",
+        replace: '',
+      },
+    ],
+    tests: cases('metacopy'),
+  },
+  {
+    name: 'a copy in the index has no link count',
+    file: `${engine}/overlay/index-dir.ts`,
+    edits: [{ find: 'if (err >= 0) err = setNlinkLower(sb, inode);', replace: '' }],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'the last name of an indexed file leaves the entry',
+    file: `${engine}/overlay/index-dir.ts`,
+    edits: [{ find: ': dir.layer.unlink(dir, name);', replace: ': 0;' }],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'an index of other lowers is taken',
+    file: `${engine}/overlay/index-verify.ts`,
+    edits: [
+      {
+        find: 'const err = verifyHandle(d, mark, handle);',
+        replace: 'const err = verifyHandle(d, mark, handle) && -ENODATA;',
+      },
+    ],
+    tests: cases('overlay'),
+  },
+  {
+    name: 'immutable files may be removed',
+    file: `${engine}/overlay/protection.ts`,
+    edits: [
+      {
+        find: 'return refusedBy(dir, PROTECTION) || refusedBy(victim, PROTECTION);',
+        replace: 'return refusedBy(dir, PROTECTION) && refusedBy(victim, PROTECTION);',
+      },
+    ],
+    tests: cases('posix upper'),
+  },
+  {
+    name: "a user's whiteout is one of ours",
+    file: `${engine}/overlay/escaped-whiteout.ts`,
+    edits: [{ find: 'return (mode & 0o170000) === S_IFCHR && rdev === 0;', replace: 'return mode < 0 && rdev === 0;' }],
+    tests: unit('overlay/escaped-whiteout.test.ts'),
+  },
+];
