@@ -52,7 +52,7 @@ function cannot(reason: string): SoakResult {
   return { operations: 0, did: '', wrong: [`cannot run here: ${reason}`] };
 }
 
-const DEFAULTS = ['redirect_dir=on', 'index=off'];
+const DEFAULTS = ['redirect_dir=on', 'index=off', 'metacopy=off'];
 const FSX_DEFAULTS = ['redirect_dir=on', 'index=on', 'metacopy=on'];
 
 const soaks: Readonly<Record<string, Soak>> = {

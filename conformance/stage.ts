@@ -30,6 +30,12 @@ export interface StageOptions {
   options: readonly string[];
 }
 
+/** Our default for metacopy is not the kernel's: who does not say it means none. */
+function allSaid(options: readonly string[]): readonly string[] {
+  const said = options.some((option) => /^(metacopy|verity|nfs_export|userxattr)\b/.test(option));
+  return said ? options : [...options, 'metacopy=off'];
+}
+
 export class Stage {
   readonly #sys: Sys;
   readonly #backend: Backend;
@@ -47,7 +53,7 @@ export class Stage {
   constructor(sys: Sys, base: BaseDir, backend: Backend, name: string, plan: StageOptions) {
     this.#sys = sys;
     this.#backend = backend;
-    this.#plan = plan;
+    this.#plan = { ...plan, options: allSaid(plan.options) };
     this.#privileged = base.privileged;
     this.handles = base.handles;
     this.prefix = marksPrefix(plan.options);

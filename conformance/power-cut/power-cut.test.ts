@@ -16,7 +16,7 @@ const common: Omit<PowerCutOptions, 'overlay' | 'cuts'> = {
   subjects: 40,
   disks: ['ext4', 'xfs', 'ext4', 'xfs with reflink'],
   options: [
-    ['redirect_dir=on', 'index=off'],
+    ['redirect_dir=on', 'index=off', 'metacopy=off'],
     ['redirect_dir=on', 'index=on', 'metacopy=on'],
   ],
   peer: false,

@@ -67,7 +67,6 @@ export const fuse: Backend = {
     const { overlay } = options;
     // What a group does not say is off, as in the kernel that it is compared with.
     if (!overlay.nfsExport) overlay.index ??= false;
-    overlay.metacopy ??= false;
     let pid: number;
     try {
       ({ pid } = await spawnServer({ options, source: 'conformance', merged: layers.merged, debug: false }));
