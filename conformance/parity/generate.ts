@@ -17,6 +17,7 @@ const LARGE = 110;
 const WATCHED = 4;
 
 const making: readonly string[] = ['mkdir', 'create', 'symlink', 'link', 'mknod', 'tmpfile', 'slot-link'];
+const moving: readonly string[] = ['rename', 'rename-noreplace', 'rename-exchange', 'link', 'slot-link'];
 const removing: readonly string[] = ['unlink', 'rmdir', 'rm -r'];
 
 const wheel: readonly string[] = Object.entries(kinds).flatMap(([name, { weight }]) =>
@@ -25,13 +26,23 @@ const wheel: readonly string[] = Object.entries(kinds).flatMap(([name, { weight 
 
 export class Generator {
   readonly #rnd: Random;
+  readonly #metacopy: boolean;
   #known: Known = new Known();
 
-  constructor(rnd: Random) {
+  /** @param metacopy files of metadata alone are made: what has too long a name for a redirect stays where it is (docs/differences.md). */
+  constructor(rnd: Random, metacopy: boolean) {
     this.#rnd = rnd;
+    this.#metacopy = metacopy;
   }
 
   next(): Operation {
+    for (;;) {
+      const op = this.#any();
+      if (!(this.#metacopy && moving.includes(op.kind) && `${op.path}${op.to}`.length > 200)) return op;
+    }
+  }
+
+  #any(): Operation {
     const kind = this.#kind();
     const user = this.#rnd.pick(users);
     const umask = this.#rnd.pick(umasks);

@@ -90,7 +90,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
       await mismatched(all(), begun);
       return;
     }
-    const generator = new Generator(rnd);
+    const generator = new Generator(rnd, mode.options.includes('metacopy=on'));
     generator.seen(match.seen!.types, false);
     const took = async (op: Operation): Promise<string | null> => {
       ops.push(op);

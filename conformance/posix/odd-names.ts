@@ -204,6 +204,8 @@ export const oddNameCases: Cases = {
     run(t) {
       const name = 'n'.repeat(255);
       bytesAre(readFile(t, name), 'n');
+      // With its data in the upper it needs no redirect, which the kernel cannot make that long.
+      writeFile(t, name, 'n');
       ok(t.rename(name, 'm'.repeat(255)));
       ok(t.mkdir(name));
       ok(t.link('m'.repeat(255), `${name}/${'l'.repeat(255)}`));

@@ -60,7 +60,7 @@ describe.each(['kernel', 'fuse'])('at a terminal, by %s', (backend) => {
     await type(run('env PS1=INNER: bash --norc --noediting -i'), /INNER:$/);
     await type('sleep 100\n', 'sleep 100');
     await type('\x03', /INNER:$/);
-    await type('echo still=$?; touch dir/new; exit 6\n', /still=130\n[\s\S]*A \/new\n[\s\S]*PROMPT> $/);
+    await type('echo still=$?; touch new; exit 6\n', /still=130\n[\s\S]*A \/new\n[\s\S]*PROMPT> $/);
     await type('echo status=$?\n', /status=6\n/);
   });
 });

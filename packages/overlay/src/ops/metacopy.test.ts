@@ -55,6 +55,22 @@ function read(fh: number, pos: number): string {
 }
 
 describe('a file of metadata alone', () => {
+  it('gets its data where the redirect of a rename or a link would be too long', () => {
+    const long = ['a', 'b'].map((letter) => letter.repeat(255));
+    fs.mkdirSync(path.join(base, 'l/d'));
+    for (const name of long) fs.writeFileSync(path.join(base, 'l/d', name), content);
+    const dir = new EntryOut(new Stat());
+    const entry = new EntryOut(new Stat());
+    expect(ops.lookup(me, 1, 'd', dir)).toBe(0);
+    expect(ops.rename(me, dir.nodeid, long[0], 1, 'renamed', 0)).toBe(0);
+    expect(ops.lookup(me, dir.nodeid, long[1], entry)).toBe(0);
+    expect(ops.link(me, entry.nodeid, 1, 'linked', new EntryOut(new Stat()))).toBe(0);
+    expect(ops.rename(me, 1, 'f', 1, 'short', 0)).toBe(0);
+    for (const name of ['renamed', 'linked'])
+      expect(fs.readFileSync(path.join(base, 'u', name), 'latin1')).toBe(content);
+    expect(fs.readFileSync(path.join(base, 'u/short'), 'latin1')).toBe('\0'.repeat(content.length));
+  });
+
   it('is not handed to the kernel before its data is in the upper, and older readers go on', () => {
     const entry = new EntryOut(new Stat());
     expect(ops.lookup(me, 1, 'f', entry)).toBe(0);

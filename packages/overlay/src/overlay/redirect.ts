@@ -5,6 +5,7 @@
  */
 import type { ByteString } from '../sys/bytes.ts';
 import { EXDEV } from '../sys/errno.ts';
+import { copyUp } from './copy-up.ts';
 import { type Inode, isDir } from './inode.ts';
 import type { Super } from './super.ts';
 
@@ -28,6 +29,15 @@ export function setRedirect(sb: Super, inode: Inode, same: boolean): number {
   }
   inode.redirect = redirect;
   return 0;
+}
+
+/**
+ * The same for a file of metadata alone. Where no redirect can say where its data is, the data comes
+ * along: EXDEV, as the kernel has it, is nothing that programs expect of a file that stays in its directory.
+ */
+export function redirectMetacopy(sb: Super, inode: Inode, same: boolean): number {
+  const err = setRedirect(sb, inode, same);
+  return err === -EXDEV ? copyUp(sb, inode, Number.POSITIVE_INFINITY) : err;
 }
 
 /** A file whose lower has several names may get several in the upper, which one name would not do for. */

@@ -20,7 +20,7 @@ import { attach, type DirInode, detach, follow, type Inode, isDir, move, prefer 
 import { lookup } from './lookup.ts';
 import { mayCreate, mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
-import { setRedirect } from './redirect.ts';
+import { redirectMetacopy, setRedirect } from './redirect.ts';
 import { gone, keepAlive, letGo, losesName, lowerPositive } from './remove.ts';
 import type { Super } from './super.ts';
 import { dirModified, setImpure, setOpaque } from './util.ts';
@@ -149,7 +149,7 @@ function mark(sb: Super, inode: Inode, newParent: DirInode, same: boolean): numb
   let err = !same && inode.hasOrigin ? setImpure(sb, newParent) : 0;
   if (err >= 0 && !same && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, newParent);
   if (err < 0) return err;
-  if (inode.metacopy !== null) return setRedirect(sb, inode, same);
+  if (inode.metacopy !== null) return redirectMetacopy(sb, inode, same);
   if (!isDir(inode)) return 0;
   if (inode.lowers.length > 0) return setRedirect(sb, inode, same);
   if (inode.opaque || !newParent.isMerge) return 0;
