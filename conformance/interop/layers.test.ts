@@ -89,7 +89,7 @@ describe.each(['fuse', 'kernel'] as const)('odd names by the %s backend', (backe
       cat "merged/file$n" "merged/low$n" "merged/dir$n/in$n"
       echo new > "merged/new$n"; echo more >> "merged/file$n"; rm "merged/low$n"; mv "merged/dir$n/in$n" "merged/out$n"
       ln -s "to$n" "merged/link$n"; test "$(readlink "merged/link$n"; echo .)" = "$(printf '%s\\n' "to$n"; echo .)"
-      cat "$upper/new$n" "$upper/file$n" "$upper/out$n"; test -c "$upper/low$n"; test -c "$upper/dir$n/in$n"
+      cat "$upper/new$n" "$upper/file$n" "merged/out$n"; test -f "$upper/out$n"; test -c "$upper/low$n"; test -c "$upper/dir$n/in$n"
       $STRATA mount > /dev/null
       umount merged`,
       { env: { LC_ALL: 'C' } },

@@ -34,6 +34,13 @@ export interface Outcome {
 /** Kinds that open for writing, and need not write. */
 const opening: readonly string[] = ['open', 'slot-open', 'truncate', 'write', 'create'];
 
+/** `U+1` and the like, in hex. */
+const NLINK = 'xattr trusted.overlay.nlink';
+
+function fromHex(text: string): number {
+  return Number(Buffer.from(text, 'hex').toString('latin1'));
+}
+
 export const CHECK = 'check';
 export const SWAP = 'swap';
 
@@ -44,6 +51,8 @@ export class Match {
   readonly #userns: boolean;
   /** Blocks are as the disk gives them, or come late: in a user namespace, on a disk that allocates as it writes back. */
   readonly #late: boolean;
+  /** docs/differences.md, "nfs_export: after a remount": the kernel's link counts have the index entry in them. */
+  readonly #entriesCount: boolean;
   readonly pair: Pair;
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
@@ -57,6 +66,7 @@ export class Match {
     this.#metacopy = mode.options.includes('metacopy=on');
     this.#userns = mode.userns === true;
     this.#late = this.#userns || mode.upperOn !== 'base';
+    this.#entriesCount = mode.options.includes('nfs_export=on');
     this.pair = new Pair(sys, mode);
   }
 
@@ -147,7 +157,8 @@ export class Match {
 
   /** Without what differs in a user namespace (view.ts) or on a disk: blocks, and whether a number changed. */
   #comparable(result: string): string {
-    return this.#late ? result.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : result;
+    const counted = this.#entriesCount ? result.replace(/ \d+l\b/g, '') : result;
+    return this.#late ? counted.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : counted;
   }
 
   /** docs/differences.md, "The data of a file of metadata alone": copied up with its times as they were. */
@@ -159,6 +170,20 @@ export class Match {
     if (this.#late) {
       for (const entry of [...kernel.values(), ...ours.values()]) {
         delete (entry as Record<string, string>).blocks;
+      }
+    }
+    if (this.#entriesCount) {
+      for (const [path, entry] of kernel) {
+        const own = ours.get(path) as Record<string, string> | undefined;
+        if (own === undefined) continue;
+        if (Number(entry.nlink) === Number(own.nlink) + 1) own.nlink = entry.nlink;
+        const [mark, its] = [entry, own].map((at) => /^55([0-9a-f]+)$/.exec(at[NLINK] ?? '')?.[1]);
+        if (mark && its && fromHex(mark) === fromHex(its) + 1) own[NLINK] = entry[NLINK];
+        // The entry of what has no name left.
+        if (path.startsWith('index/') && entry.nlink === '1' && own.mode === '20000') {
+          (kernel as Map<string, unknown>).delete(path);
+          (ours as Map<string, unknown>).delete(path);
+        }
       }
     }
     if (this.#metacopy) {

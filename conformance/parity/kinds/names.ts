@@ -85,9 +85,9 @@ function rename(weight: number, flags: number, flagName: string | null): Kind {
   return {
     weight,
     choose(by) {
-      const often = flags === c.RENAME_NOREPLACE ? 8 : 3;
-      const to = flags === c.RENAME_EXCHANGE || by.once(often) ? by.there('any') : by.free();
-      return { path: by.there('any', 'any', 'dir', 'file'), to };
+      const noreplace = flags === c.RENAME_NOREPLACE;
+      const to = flags === c.RENAME_EXCHANGE || by.once(noreplace ? 20 : 3) ? by.there('any') : by.free();
+      return { path: noreplace ? by.there('any', 'file') : by.there('any', 'any', 'dir', 'file'), to };
     },
     run: (t, op) => said(t.sys.renameat2(t.root, op.path, t.root, op.to, flags)),
     learn(known, op) {
