@@ -122,7 +122,7 @@ export const bugs = [
     name: 'positions of a listing begin anew',
     file: `${engine}/overlay/readdir.ts`,
     edits: [{ find: 'entry.off = known ?? next++;', replace: 'entry.off = next++;' }],
-    tests: cases('posix merged'),
+    tests: ['--project', 'conformance', 'conformance/fuse.test.ts', '-t', 'posix merged'],
   },
   {
     name: 'an upper whiteout does not hide the lower name in a listing',
@@ -139,7 +139,7 @@ export const bugs = [
         replace: 'const err = 0;',
       },
     ],
-    tests: cases('overlay uppers'),
+    tests: cases('overlay'),
   },
   {
     name: "the overlay's own attributes are shown",

@@ -2,7 +2,16 @@
  * The compound operations that faults and crashes are tried on, and the layers that they run on:
  * for each there is a name that meets what it needs (a lower file, a whiteout, a merged directory …).
  */
-import { linkSync, lutimesSync, mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
 import {
@@ -79,8 +88,19 @@ export function layLowers(sys: Sys, l1: string, l2: string): void {
   linkSync(path.join(l1, 'linked'), path.join(l1, 'linked2'));
   symlinkSync('file', path.join(l1, 'symlink'));
   must(sys.mknodat(AT_FDCWD, fromText(path.join(l1, 'fifo')), S_IFIFO | 0o644, 0));
-  age(l1);
-  age(l2);
+  for (const lower of [l1, l2]) {
+    if (sys.geteuid() === 0) give(lower);
+    age(lower);
+  }
+}
+
+/** Somebody else's, so that a copy which lost its owner shows. */
+function give(dir: string): void {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const at = path.join(dir, entry.name);
+    if (entry.isDirectory()) give(at);
+    lchownSync(at, 1000, 1001);
+  }
 }
 
 export function layUpper(sys: Sys, u: string): void {
