@@ -17,7 +17,7 @@ const LARGE = 110;
 const WATCHED = 4;
 
 const making: readonly string[] = ['mkdir', 'create', 'symlink', 'link', 'mknod', 'tmpfile', 'slot-link'];
-const moving: readonly string[] = ['rename', 'rename-noreplace', 'rename-exchange', 'link', 'slot-link'];
+const moving: readonly string[] = ['rename', 'rename-noreplace', 'rename-exchange', 'link', 'slot-link', 'long-names'];
 const removing: readonly string[] = ['unlink', 'rmdir', 'rm -r'];
 
 const wheel: readonly string[] = Object.entries(kinds).flatMap(([name, { weight }]) =>

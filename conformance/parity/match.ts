@@ -189,8 +189,8 @@ export class Match {
     if (this.#metacopy) {
       for (const [path, entry] of kernel) {
         const own = ours.get(path);
-        // The same row of docs/differences.md.
-        if (own !== undefined && entry.content !== undefined && entry.mtime === 'now' && own.mtime !== 'now') {
+        // The same row of docs/differences.md; after a swap each side shows what the other has written.
+        if (own !== undefined && entry.content !== undefined && (entry.mtime === 'now' || own.mtime === 'now')) {
           (entry as Record<string, string>).mtime = own.mtime;
         }
       }

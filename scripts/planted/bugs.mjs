@@ -236,7 +236,7 @@ export const bugs = [
     name: 'a copy in the index has no link count',
     file: `${engine}/overlay/index-dir.ts`,
     edits: [{ find: 'if (err >= 0) err = setNlinkLower(sb, inode);', replace: '' }],
-    tests: cases('overlay'),
+    tests: unit('ops/faults-index.test.ts'),
   },
   {
     name: 'the last name of an indexed file leaves the entry',

@@ -2,14 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { setattr, touch, useUnion } from '../../test/support/union.ts';
+import { me, setattr, touch, useUnion, walk } from '../../test/support/union.ts';
 import type { FsyncMode } from '../overlay/params.ts';
 import { O_WRONLY } from '../sys/constants.ts';
 import { EIO } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { traceSys } from '../sys/sys-trace.ts';
-import { ATTR_MTIME } from './ops.ts';
+import { ATTR_MODE, ATTR_MTIME, SetAttr } from './ops.ts';
 
 const union = useUnion();
 
@@ -61,6 +62,39 @@ test('what is flushed, is flushed complete and before it appears', () => {
   expect(strict.match(/fsync /g)!.length).toBe(2);
   expect(made('strict', 'a/link').match(/fsync /g)!.length).toBe(1);
   expect(made('volatile', 'a/file')).not.toMatch(/fsync /);
+});
+
+test.each<[FsyncMode, number, number]>([
+  ['volatile', 0, 0],
+  ['auto', 0, 1],
+  ['strict', 2, 3],
+])('fsync=%s: %i of a copy of metadata alone, %i when its data has come', (fsync, alone, complete) => {
+  mkdirSync(union.at('l1', 'a'));
+  writeFileSync(union.at('l1', 'a/file'), 'text');
+  const events: string[] = [];
+  const real = openSys();
+  const o = union.mount(
+    {
+      ...real,
+      fsync: () => events.push('fsync') && 0,
+      removexattrat(...args) {
+        events.push('removexattr');
+        return real.removexattrat(...args);
+      },
+    },
+    { fsync, metacopy: true },
+  );
+  const flushes = (): number => events.filter((event) => event === 'fsync').length;
+  const set = new SetAttr();
+  set.valid = ATTR_MODE;
+  set.mode = 0o600;
+  events.length = 0;
+  expect(o.setattr(me, walk(o, 'a/file'), set, new Stat())).toBe(0);
+  expect(flushes()).toBe(alone);
+  expect(touch(o, 'a/file', O_WRONLY)).toBe(0);
+  expect(flushes()).toBe(complete);
+  // What the attribute's end makes visible has to be on the disk before.
+  expect(events.at(-1)).toBe('removexattr');
 });
 
 test('what cannot be flushed does not appear', () => {
