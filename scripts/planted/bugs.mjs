@@ -264,7 +264,7 @@ export const bugs = [
         replace: 'return refusedBy(dir, PROTECTION) && refusedBy(victim, PROTECTION);',
       },
     ],
-    tests: cases('posix upper'),
+    tests: cases('posix lower'),
   },
   {
     name: "a user's whiteout is one of ours",
