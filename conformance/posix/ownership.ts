@@ -230,4 +230,14 @@ export const ownershipCases: Cases = {
       modeIs(lstat(t, 'g').mode, 0o6755);
     },
   },
+  'a chown by the owner takes sgid from a FIFO of a group that is not his': {
+    needs: ['root'],
+    run(t) {
+      ok(t.mknod('p', c.S_IFIFO | 0o644));
+      ok(t.chown('p', 1000, 5000));
+      ok(t.chmod('p', 0o2644));
+      t.as({ uid: 1000, gid: 1000, groups: [2000] }, () => ok(t.chown('p', -1, 2000)));
+      modeIs(lstat(t, 'p').mode, 0o644);
+    },
+  },
 };

@@ -1,7 +1,7 @@
 /**
  * Which of suid, sgid and file capabilities a change takes away, where the request does not say it.
  *
- *   - sgid of a file that its group may not execute goes when one changes the file who is not of
+ *   - sgid of what its group may not execute, directories apart, goes when one changes it who is not of
  *     that group (kernel: setattr_should_drop_sgid). FUSE tells who, and not of which groups.
  *   - A setattr of nothing is chown(-1, -1), which takes all three, or what the kernel does before a
  *     write to a backing file. From root, who keeps suid and sgid as he writes, the second follows
@@ -10,7 +10,7 @@
 import { getattr } from '../overlay/attr.ts';
 import type { OpenFile } from '../overlay/file.ts';
 import type { Inode } from '../overlay/inode.ts';
-import { O_RDONLY, S_IFREG, S_ISGID, S_IXGRP } from '../sys/constants.ts';
+import { O_RDONLY, S_IFDIR, S_ISGID, S_IXGRP } from '../sys/constants.ts';
 import type { Stat } from '../sys/stat.ts';
 import { ATTR_GID, ATTR_KILL_SUIDGID, ATTR_UID, asksNothing, type Caller, type SetAttr } from './ops.ts';
 import { inGroup } from './permissions.ts';
@@ -26,7 +26,7 @@ export function takesPrivileges(caller: Caller, set: SetAttr): boolean {
 /** Whether sgid goes although the group may not execute. To be asked before a change of the group. */
 export function dropsSgid(caller: Caller, inode: Inode, groupsOf: GroupsOf, scratch: Stat): boolean {
   const { real } = inode;
-  if (caller.uid === 0 || inode.type !== S_IFREG || real.layer.stat(real, scratch) < 0) return false;
+  if (caller.uid === 0 || inode.type === S_IFDIR || real.layer.stat(real, scratch) < 0) return false;
   if ((scratch.mode & (S_ISGID | S_IXGRP)) !== S_ISGID || inGroup(caller, scratch.gid)) return false;
   return caller.groups !== undefined || !groupsOf(caller.pid).includes(scratch.gid);
 }
