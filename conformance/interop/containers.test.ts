@@ -5,32 +5,14 @@
  * layer and replaces a directory in the next.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { configure } from './support/containers-conf.ts';
 import { servers } from './support/programs.ts';
 import { requireMachine } from './support/require.ts';
 import { Sandbox } from './support/sandbox.ts';
 
 const able = requireMachine('podman', 'buildah', 'umoci', 'skopeo', 'runc', 'busybox', 'findmnt');
 
-/** A store of the test's own. Ulimits no higher than ours, as not every root may raise them; runc and cgroupfs, as systemd may not run. */
-const configure = `
-  cat > containers.conf <<END
-[containers]
-default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=4096:4096"]
-netns = "none"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-END
-  cat > storage.conf <<END
-[storage]
-driver = "overlay"
-graphroot = "$PWD/store"
-runroot = "$PWD/run"
-[storage.options.overlay]
-mount_program = "$OVERLAY"
-END
-  echo '{ "default": [{ "type": "insecureAcceptAnything" }] }' > policy.json`;
+const byOurs = '[storage.options.overlay]\nmount_program = "$OVERLAY"';
 
 const buildImage = `
   umoci init --layout oci
@@ -65,7 +47,7 @@ describe('podman and buildah with strata-overlay as mount_program', () => {
   beforeAll(async () => {
     if (!able) return;
     box = await Sandbox.open();
-    await sh(configure);
+    await sh(configure('store', byOurs));
     await sh(buildImage);
   });
   afterAll(() => box?.close());

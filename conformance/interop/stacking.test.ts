@@ -3,6 +3,7 @@
  * driver in it, dpkg on a nested overlay, fuse-overlayfs; and what a strata mount may itself stand on.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { configure } from './support/containers-conf.ts';
 import { requireMachine } from './support/require.ts';
 import { Sandbox } from './support/sandbox.ts';
 
@@ -17,24 +18,6 @@ const able = requireMachine(
   'mksquashfs',
   'mkfs.erofs',
 );
-
-const configure = `
-  cat > containers.conf <<END
-[containers]
-default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=4096:4096"]
-netns = "none"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-END
-  cat > storage.conf <<END
-[storage]
-driver = "overlay"
-graphroot = "$PWD/disk/store"
-runroot = "$PWD/run"
-END
-  echo '{ "default": [{ "type": "insecureAcceptAnything" }] }' > policy.json`;
 
 const buildImage = `
   umoci init --layout oci
@@ -83,7 +66,7 @@ describe('a strata mount as a disk', () => {
   describe('podman, whose storage driver is the overlay of the kernel', () => {
     beforeAll(async () => {
       if (!able) return;
-      await sh(configure);
+      await sh(configure('disk/store'));
       await sh(buildImage);
       await sh('podman load -q --signature-policy policy.json -i base.tar');
     });

@@ -217,7 +217,11 @@ export class DiskLayer implements Layer {
 
   byHandle(id: FileHandleId): Dentry | number {
     const fd = this.#openHandle(id);
-    if (fd < 0) return fd;
+    return fd < 0 ? fd : this.#pinnedBy(fd);
+  }
+
+  /** A dentry that lives by `fd` alone, which it closes. */
+  #pinnedBy(fd: number): Dentry {
     const d = new Dentry(this, null, '');
     d.fd = fd;
     d.pinned = true;
@@ -310,12 +314,7 @@ export class DiskLayer implements Layer {
 
   anonymous(file: number): Dentry | number {
     const fd = this.#sys.dup(file, -1);
-    if (fd < 0) return fd;
-    const d = new Dentry(this, null, '');
-    d.fd = fd;
-    d.pinned = true;
-    this.#pinned.add(d);
-    return d;
+    return fd < 0 ? fd : this.#pinnedBy(fd);
   }
 
   create(dir: Dentry, name: ByteString, flags: number, mode: number): number {
