@@ -1,0 +1,249 @@
+/**
+ * What common operations cost by FUSE: the requests that the kernel sends, and the system calls that
+ * the server makes to answer them (the transport's own read and write of each request not counted).
+ * Times depend on the machine; these numbers do not, so a change that adds one is seen here. One that
+ * saves something is seen too, and is kept by writing the new numbers down (`vitest run -u`).
+ *
+ * The union has three lowers; each directory is in all three and each file in the bottom one, the default
+ * options hold, and the directory has been looked up. `first` rows have the directory's own
+ * first time in them (its copy-up, its first reading); all others are the same for every further name.
+ */
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  O_APPEND,
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from '../src/sys/constants.ts';
+import { openLibc } from '../src/sys/koffi/libc.ts';
+import { openSys } from '../src/sys/sys-koffi.ts';
+import { type Cost, type CountedUnion, makeCountedUnion, printCost } from './support/counted-union.ts';
+import { isRoot, needsRoot } from './support/temp-dir.ts';
+
+interface Row {
+  name: string;
+  /** What is on the disks; files f0 to f3 in the bottom lower unless it says otherwise. */
+  disk?: (dirs: { upper: string; bottom: string }) => void;
+  /** Through the mount, before anything is counted. */
+  ready?: (dir: string) => void;
+  /** The work, on the `k`th name. */
+  act: (dir: string, k: number) => void;
+  /** Counted the first time; else the third, and the fourth must cost the same. */
+  first?: true;
+}
+
+const LISTED = 200;
+const sys = openSys();
+const f = (dir: string, k: number): string => path.join(dir, `f${k}`);
+const u = (dir: string, k: number): string => path.join(dir, `u${k}`);
+const each = (act: (k: number) => void): void => [0, 1, 2, 3].forEach(act);
+
+function openClose(file: string, flags: number, text?: string): void {
+  const fd = sys.openat(AT_FDCWD, file, flags, 0o644);
+  if (fd < 0) throw new Error(`${file}: ${fd}`);
+  if (text !== undefined) {
+    const bytes = Buffer.from(text);
+    sys.write(fd, bytes, 0, bytes.length);
+  } else if ((flags & O_RDWR) === 0) {
+    const bytes = Buffer.alloc(4096);
+    sys.read(fd, bytes, 0, bytes.length);
+  }
+  sys.close(fd);
+}
+
+const create = (file: string): void => openClose(file, O_WRONLY | O_CREAT | O_EXCL, 'text');
+const append = (file: string): void => openClose(file, O_WRONLY | O_APPEND, 'more');
+const read = (file: string): void => openClose(file, O_RDONLY);
+/** fstatat(2), as most programs do: it asks for no birth time, which the kernel keeps for no FUSE file. */
+const fstatat = openLibc().func('fstatat', 'int', ['int', 'void *', 'void *', 'int']);
+const stat = (file: string): number =>
+  fstatat(AT_FDCWD, Buffer.from(`${file}\0`), Buffer.alloc(256), AT_SYMLINK_NOFOLLOW);
+/** Files of the upper, made through the mount. */
+const upper = (dir: string): void => each((k) => create(u(dir, k)));
+const many: Row['disk'] = ({ bottom }) => {
+  for (let i = 0; i < LISTED; i++) fs.writeFileSync(path.join(bottom, `n${i}`), '');
+};
+const list = (dir: string): string[] => fs.readdirSync(dir);
+const listAndStat = (dir: string): void => {
+  for (const name of list(dir)) stat(path.join(dir, name));
+};
+const lowerDirs: Row['disk'] = ({ bottom }) => each((k) => fs.mkdirSync(f(bottom, k)));
+const filledDirs: Row['disk'] = ({ bottom }) =>
+  each((k) => {
+    fs.mkdirSync(f(bottom, k));
+    fs.writeFileSync(path.join(f(bottom, k), 'one'), '');
+  });
+
+const reading: Row[] = [
+  { name: 'stat, first in a directory', first: true, act: (dir) => stat(f(dir, 0)) },
+  { name: 'stat', act: (dir, k) => stat(f(dir, k)) },
+  { name: 'stat again', ready: (dir) => each((k) => stat(f(dir, k))), act: (dir, k) => stat(f(dir, k)) },
+  {
+    name: 'stat of an upper file',
+    disk({ upper }) {
+      fs.mkdirSync(upper);
+      each((k) => fs.writeFileSync(u(upper, k), ''));
+    },
+    act: (dir, k) => stat(u(dir, k)),
+  },
+  { name: 'miss', act: (dir, k) => stat(u(dir, k)) },
+  { name: 'miss again', ready: (dir) => each((k) => stat(u(dir, k))), act: (dir, k) => stat(u(dir, k)) },
+  { name: 'open, read, close', act: (dir, k) => read(f(dir, k)) },
+  { name: 'open, read, close again', ready: (dir) => each((k) => read(f(dir, k))), act: (dir, k) => read(f(dir, k)) },
+  { name: 'open, read, close of an upper file', ready: upper, act: (dir, k) => read(u(dir, k)) },
+  {
+    name: 'readlink',
+    disk: ({ bottom }) => each((k) => fs.symlinkSync('t', f(bottom, k))),
+    act: (dir, k) => fs.readlinkSync(f(dir, k)),
+  },
+  { name: `list ${LISTED} names`, disk: many, first: true, act: list },
+  { name: `list ${LISTED} names again`, disk: many, ready: list, act: list },
+  { name: `list and stat ${LISTED} names`, disk: many, first: true, act: listAndStat },
+  { name: `list and stat ${LISTED} names again`, disk: many, ready: listAndStat, act: listAndStat },
+  { name: 'list a directory of one file', disk: filledDirs, act: (dir, k) => list(f(dir, k)) },
+];
+
+const making: Row[] = [
+  { name: 'create, first in a lower directory', first: true, act: (dir) => create(u(dir, 0)) },
+  { name: 'create, write, close', act: (dir, k) => create(u(dir, k)) },
+  { name: 'append to an upper file', ready: upper, act: (dir, k) => append(u(dir, k)) },
+  { name: 'mkdir', act: (dir, k) => fs.mkdirSync(u(dir, k)) },
+  { name: 'symlink', act: (dir, k) => fs.symlinkSync('target', u(dir, k)) },
+  { name: 'link of an upper file', ready: upper, act: (dir, k) => fs.linkSync(u(dir, k), path.join(dir, `l${k}`)) },
+  { name: 'chmod of an upper file', ready: upper, act: (dir, k) => fs.chmodSync(u(dir, k), 0o600) },
+  { name: 'truncate an upper file', ready: upper, act: (dir, k) => fs.truncateSync(u(dir, k)) },
+];
+
+const removing: Row[] = [
+  { name: 'unlink an upper file', ready: upper, act: (dir, k) => fs.unlinkSync(u(dir, k)) },
+  { name: 'unlink a lower file', act: (dir, k) => fs.unlinkSync(f(dir, k)) },
+  {
+    name: 'rmdir of an upper directory',
+    ready: (dir) => each((k) => fs.mkdirSync(u(dir, k))),
+    act: (dir, k) => fs.rmdirSync(u(dir, k)),
+  },
+  { name: 'rmdir of a lower directory', disk: lowerDirs, act: (dir, k) => fs.rmdirSync(f(dir, k)) },
+  { name: 'rename an upper file', ready: upper, act: (dir, k) => fs.renameSync(u(dir, k), path.join(dir, `r${k}`)) },
+  { name: 'rename a lower file', act: (dir, k) => fs.renameSync(f(dir, k), path.join(dir, `r${k}`)) },
+  {
+    name: 'rename a lower directory',
+    disk: lowerDirs,
+    act: (dir, k) => fs.renameSync(f(dir, k), path.join(dir, `r${k}`)),
+  },
+];
+
+const copying: Row[] = [
+  { name: 'chmod of a lower file, first in a directory', first: true, act: (dir) => fs.chmodSync(f(dir, 0), 0o600) },
+  { name: 'chmod of a lower file', act: (dir, k) => fs.chmodSync(f(dir, k), 0o600) },
+  { name: 'append to a lower file', act: (dir, k) => append(f(dir, k)) },
+  { name: 'truncate a lower file', act: (dir, k) => fs.truncateSync(f(dir, k)) },
+  { name: 'link of a lower file', act: (dir, k) => fs.linkSync(f(dir, k), path.join(dir, `l${k}`)) },
+];
+
+const tables = { reading, making, removing, copying };
+const rows = Object.values(tables).flat();
+
+/** What `statfs` of this machine's temporary directory says; another filesystem takes other calls to copy up. */
+const EXT4 = 0xef53;
+const onExt4 = fs.statfsSync(tmpdir()).type === EXT4;
+
+describe.runIf(isRoot && onExt4)(needsRoot(`budgets of a FUSE mount${onExt4 ? '' : ' (skipped: not on ext4)'}`), () => {
+  let union: CountedUnion;
+  const costs = new Map<Row, Cost[]>();
+
+  beforeAll(async () => {
+    union = makeCountedUnion();
+    rows.forEach((row, n) => {
+      for (const lower of union.lowers) fs.mkdirSync(`${lower}/d${n}`);
+      const bottom = `${union.lowers[2]}/d${n}`;
+      const upper = `${union.upper}/d${n}`;
+      if (row.disk) row.disk({ upper, bottom });
+      else each((k) => fs.writeFileSync(f(bottom, k), 'lower'));
+    });
+    await union.mount();
+    rows.forEach((row, n) => {
+      const dir = path.join(union.merged, `d${n}`);
+      fs.statSync(dir);
+      row.ready?.(dir);
+      costs.set(
+        row,
+        (row.first ? [0] : [0, 1, 2, 3]).map((k) => union.during(() => row.act(dir, k))),
+      );
+    });
+  });
+  afterAll(async () => {
+    await union.unmount();
+    union.destroy();
+  });
+
+  const table = (of: Row[]): string => of.map((row) => `${row.name}: ${printCost(costs.get(row)!.at(-1)!)}`).join('\n');
+
+  it('the third name costs what the fourth does', () => {
+    for (const row of rows.filter((row) => !row.first)) {
+      const [, , third, fourth] = costs.get(row)!;
+      expect(`${row.name}: ${printCost(third)}`).toBe(`${row.name}: ${printCost(fourth)}`);
+    }
+  });
+
+  it('reading', () => {
+    expect(table(reading)).toMatchInlineSnapshot(`
+      "stat, first in a directory: LOOKUP | 7: openat 3 statx 3 listxattrat
+      stat: LOOKUP | 4: statx 3 listxattrat
+      stat again: nothing | 0
+      stat of an upper file: LOOKUP | 2: statx listxattrat
+      miss: LOOKUP | 3: statx 3
+      miss again: nothing | 0
+      open, read, close: LOOKUP OPEN READ RELEASE | 7: statx 3 listxattrat openat pread close
+      open, read, close again: OPEN RELEASE | 2: openat close
+      open, read, close of an upper file: GETATTR OPEN RELEASE | 5: statx openat ioctl 2 close
+      readlink: LOOKUP READLINK | 4: statx 3 readlinkat
+      list 200 names: OPENDIR RELEASEDIR READDIRPLUS 2 | 821: openat 6 close 3 statx 600 getdents64 6 getxattrat 6 listxattrat 200
+      list 200 names again: OPENDIR RELEASEDIR | 0
+      list and stat 200 names: OPENDIR RELEASEDIR READDIRPLUS 2 | 821: openat 6 close 3 statx 600 getdents64 6 getxattrat 6 listxattrat 200
+      list and stat 200 names again: OPENDIR RELEASEDIR | 0
+      list a directory of one file: LOOKUP OPENDIR RELEASEDIR READDIRPLUS 2 | 12: statx 4 openat 2 close getdents64 2 getxattrat 2 listxattrat"
+    `);
+  });
+
+  it('making', () => {
+    expect(table(making)).toMatchInlineSnapshot(`
+      "create, first in a lower directory: LOOKUP GETATTR RELEASE GETXATTR CREATE | 30: openat 6 statx 6 close 2 ioctl 3 getxattrat 2 fstat 2 fchmodat fchownat utimensat 2 mkdirat renameat2 setxattrat listxattrat nameToHandleAt
+      create, write, close: LOOKUP GETATTR 2 RELEASE GETXATTR CREATE | 12: statx 6 fstat close ioctl 2 getxattrat openat
+      append to an upper file: GETATTR OPEN RELEASE GETXATTR | 6: statx openat ioctl 2 close getxattrat
+      mkdir: LOOKUP GETATTR MKDIR | 8: statx 5 fstat mkdirat setxattrat
+      symlink: LOOKUP GETATTR SYMLINK | 7: statx 5 fstat symlinkat
+      link of an upper file: LOOKUP GETATTR 2 LINK | 8: statx 6 fstat linkat
+      chmod of an upper file: SETATTR | 2: statx fchmodat
+      truncate an upper file: GETATTR SETATTR OPEN RELEASE GETXATTR | 8: statx 2 ftruncate openat ioctl 2 close getxattrat"
+    `);
+  });
+
+  it('removing', () => {
+    expect(table(removing)).toMatchInlineSnapshot(`
+      "unlink an upper file: GETATTR UNLINK | 6: fstat openat statx 3 unlinkat
+      unlink a lower file: LOOKUP GETATTR UNLINK | 7: statx 4 listxattrat fstat linkat
+      rmdir of an upper directory: GETATTR RMDIR | 11: fstat openat 2 close statx 3 unlinkat getdents64 2 getxattrat
+      rmdir of a lower directory: LOOKUP GETATTR RMDIR | 14: openat 3 statx 4 fstat close linkat getdents64 2 getxattrat 2
+      rename an upper file: LOOKUP GETATTR RENAME | 14: statx 12 fstat renameat2
+      rename a lower file: LOOKUP 2 GETATTR RENAME | 39: statx 18 listxattrat 2 fstat 3 openat 2 close 2 ftruncate fchmod fchownat utimensat 2 renameat2 linkat setxattrat fsetxattr 2 nameToHandleAt ioctl
+      rename a lower directory: LOOKUP 2 GETATTR RENAME | 34: statx 18 fstat 2 openat close fchmodat fchownat utimensat 2 mkdirat renameat2 2 setxattrat 2 listxattrat nameToHandleAt ioctl"
+    `);
+  });
+
+  it('copying up', () => {
+    expect(table(copying)).toMatchInlineSnapshot(`
+      "chmod of a lower file, first in a directory: LOOKUP SETATTR | 45: openat 7 statx 8 listxattrat 3 close 3 ftruncate fstat 3 fchmod fchmodat 2 fchownat 2 utimensat 4 mkdirat renameat2 linkat setxattrat 2 fsetxattr 2 nameToHandleAt 2 ioctl 2
+      chmod of a lower file: LOOKUP GETATTR SETATTR | 27: statx 7 listxattrat 2 fstat 3 openat 2 close 2 ftruncate fchmod fchmodat fchownat utimensat 2 linkat fsetxattr 2 nameToHandleAt ioctl
+      append to a lower file: LOOKUP GETATTR OPEN RELEASE GETXATTR | 36: statx 5 listxattrat 2 fstat 4 openat 4 close 4 lseek 2 ftruncate fsync copyFileRange ficlone fchmod fchownat utimensat 2 linkat fsetxattr nameToHandleAt ioctl 3 getxattrat
+      truncate a lower file: LOOKUP GETATTR SETATTR OPEN RELEASE GETXATTR | 38: statx 6 listxattrat 2 fstat 4 ftruncate 2 openat 4 close 4 lseek 2 fsync copyFileRange ficlone fchmod fchownat utimensat 2 linkat fsetxattr nameToHandleAt ioctl 3 getxattrat
+      link of a lower file: LOOKUP 2 GETATTR LINK | 32: statx 11 listxattrat 2 fstat 3 openat 2 close 2 ftruncate fchmod fchownat utimensat 2 linkat 2 setxattrat fsetxattr 2 nameToHandleAt ioctl"
+    `);
+  });
+});
