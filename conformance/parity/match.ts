@@ -56,6 +56,8 @@ export class Match {
   readonly pair: Pair;
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
+  /** Slots whose file was made without a name. */
+  readonly #unnamed = new Set<number>();
   #lowersBefore: readonly Snapshot[] = [];
   /** The kernel's tree, when it was last looked at. */
   seen: View | null = null;
@@ -118,6 +120,11 @@ export class Match {
 
   #play(op: Operation): Outcome {
     const [kernel, ours] = this.#turns!;
+    if (['slot-open', 'slot-link', 'slot-close'].includes(op.kind)) {
+      this.#unnamed.delete(op.slot);
+    } else if (op.kind === 'slot-tmpfile') {
+      this.#unnamed.add(op.slot);
+    }
     if (op.kind === 'slot-link' && this.#adrift(op.slot)) {
       return { mismatch: null, result: 'EBADF' };
     }
@@ -198,14 +205,10 @@ export class Match {
     return differences(kernel, ours, "the kernel's", 'ours');
   }
 
-  /** docs/differences.md, "what root gives an own unnamed file": from here on the modes differ. */
+  /** docs/differences.md, "what root gives an own file that has had no name yet": from here on the modes differ. */
   #keepsBits(op: Operation): boolean {
-    const st = new Stat();
     const [kernel, ours] = this.#turns!;
-    if (op.user !== 0 || !['slot-chown', 'slot-truncate'].includes(op.kind)) {
-      return false;
-    }
-    if (this.#sys.fstat(ours.slots[op.slot], st) < 0 || st.nlink > 0) {
+    if (op.user !== 0 || !this.#unnamed.has(op.slot) || !['slot-chown', 'slot-truncate'].includes(op.kind)) {
       return false;
     }
     kernel.closeSlot(op.slot);

@@ -1,7 +1,7 @@
 /** Set-user-ID, set-group-ID and file capabilities: who and what takes them away. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { lstat, open, readFile, writeAll } from '../calls.ts';
+import { fstat, lstat, open, readFile, writeAll } from '../calls.ts';
 import { bytesAre, equal, fails, gives, modeIs, ok } from '../expect.ts';
 import { fewPositions } from '../positions.ts';
 import type { Case, Cases, Scene, Who } from '../target.ts';
@@ -112,6 +112,17 @@ function owning(): Cases {
 export const privilegeCases: Cases = {
   ...clearing(),
   ...owning(),
+  'chown by root takes set-user-ID from an unlinked file': {
+    needs: ['root'],
+    tree: { f: file('content', { mode: 0o4755 }) },
+    run(t) {
+      const [fd, other] = [open(t, 'f', c.O_RDWR), open(t, 'f', c.O_RDONLY)];
+      ok(t.unlink('f'));
+      ok(t.fchown(fd, 1000, 1000));
+      modeIs(fstat(t, fd).mode, 0o755);
+      modeIs(fstat(t, other).mode, 0o755);
+    },
+  },
   'set-group-ID without group execution is not a privilege and stays': {
     needs: ['root'],
     tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o2767 & ~0o010 }) },

@@ -78,7 +78,7 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   const layer = real.layer;
   // What children inherit is looked at anew, should only a part of this succeed.
   if (isDir(inode)) inode.mode = 0;
-  const keeps = (valid & ATTR_BY_ROOT) !== 0 && inode.unlinked;
+  const keeps = (valid & ATTR_BY_ROOT) !== 0 && inode.unnamed;
   if (valid & ATTR_SIZE) {
     const resize = (): number => truncate(real, file, set.size);
     err = keeps ? keepingPrivileges(real, out, resize) : resize();

@@ -371,6 +371,7 @@ export function tmpfile(
     if (err >= 0) {
       const inode = pureInode(sb, d, out);
       inode.unlinked = true;
+      inode.unnamed = true;
       mapAttr(inode, out);
       return { inode, file };
     }

@@ -67,6 +67,8 @@ export class Inode {
   aliases: Alias[] | null = null;
   /** The last name is gone. */
   unlinked = false;
+  /** Made without a name (O_TMPFILE), and has had none yet. */
+  unnamed = false;
   /** The inode number to show (st_ino), constant over copy-up where the kernel's is. */
   ino = 0n;
   /** The upper's real inode number, to tell two uppers with one origin apart. */
@@ -186,6 +188,7 @@ export function attach(inode: Inode, parent: DirInode, name: ByteString): void {
   children.set(name, inode);
   parent.holds++;
   inode.unlinked = false;
+  inode.unnamed = false;
   if (inode.parent === null) {
     inode.parent = parent;
     inode.name = name;

@@ -22,7 +22,7 @@ export function asksNothing(valid: number): boolean {
 }
 
 /**
- * Ours, not on the wire: root changes owner and group, or the size. On a file without a name that leaves
+ * Ours, not on the wire: root changes owner and group, or the size. On a file that has had no name yet that leaves
  * suid, sgid and capabilities (attr.ts, keepingPrivileges).
  */
 export const ATTR_BY_ROOT: number = 1 << 20;
