@@ -132,6 +132,8 @@ export interface Door {
   getdents(fd: number, size?: number): Dirent[] | number;
   /** lseek(2) of a directory to a cookie that `getdents` gave (0n: the beginning). */
   seekdir(fd: number, off: bigint): number;
+  /** The position of a directory: what `seekdir` comes back to. */
+  telldir(fd: number): bigint | number;
 
   /** `size`: what buffer the caller offers; by default one that is large enough. */
   getxattr(path: ByteString, name: ByteString, size?: number): Buffer | number;

@@ -8,16 +8,15 @@ import { chattr, flagsOf } from '../posix/flags.ts';
 import type { Door } from '../target.ts';
 import { dir, file } from '../tree.ts';
 
-const FS_NODUMP_FL = 0x40;
 const PROTECTION: number = c.FS_IMMUTABLE_FL | c.FS_APPEND_FL;
 
 /** The flags that the case's own changes have left on the upper's real inode. */
 function real(t: Union, path: string): number {
-  return flagsOf(t.upper(), path) & (PROTECTION | c.FS_NOATIME_FL | FS_NODUMP_FL);
+  return flagsOf(t.upper(), path) & (PROTECTION | c.FS_NOATIME_FL | c.FS_NODUMP_FL);
 }
 
 function shown(m: Door, path: string): number {
-  return flagsOf(m, path) & (PROTECTION | c.FS_NOATIME_FL | FS_NODUMP_FL);
+  return flagsOf(m, path) & (PROTECTION | c.FS_NOATIME_FL | c.FS_NODUMP_FL);
 }
 
 export const flagCopyUpCases: OverlayCases = {
@@ -29,20 +28,20 @@ export const flagCopyUpCases: OverlayCases = {
         try {
           ok(chattr(m, path, c.FS_IMMUTABLE_FL));
           equal(t.marked(path, 'protattr'), 'i');
-          ok(chattr(m, path, c.FS_APPEND_FL | FS_NODUMP_FL));
+          ok(chattr(m, path, c.FS_APPEND_FL | c.FS_NODUMP_FL));
           equal(t.marked(path, 'protattr'), 'ai');
-          equal(real(t, path), FS_NODUMP_FL);
+          equal(real(t, path), c.FS_NODUMP_FL);
           ok(chattr(m, path, 0, c.FS_IMMUTABLE_FL));
           equal(t.marked(path, 'protattr'), 'a');
         } finally {
           chattr(m, path, 0, PROTECTION);
         }
         equal(t.marked(path, 'protattr'), null);
-        equal(shown(m, path), FS_NODUMP_FL);
+        equal(shown(m, path), c.FS_NODUMP_FL);
       }
       ok(chattr(m, 'f', c.FS_IMMUTABLE_FL));
       m = await t.remount();
-      equal(shown(m, 'f'), c.FS_IMMUTABLE_FL | FS_NODUMP_FL);
+      equal(shown(m, 'f'), c.FS_IMMUTABLE_FL | c.FS_NODUMP_FL);
       fails(e.EPERM, m.open('f', c.O_WRONLY));
       fails(e.EPERM, m.unlink('f'));
       ok(chattr(m, 'f', 0, c.FS_IMMUTABLE_FL));
@@ -52,15 +51,15 @@ export const flagCopyUpCases: OverlayCases = {
   'a lower’s noatime goes along with a copy-up, nodump does not': {
     lowers: [
       {
-        f: file('content', { flags: c.FS_NOATIME_FL | FS_NODUMP_FL }),
-        d: dir({ x: file() }, { flags: c.FS_NOATIME_FL | FS_NODUMP_FL }),
-        empty: file('', { flags: c.FS_NOATIME_FL | FS_NODUMP_FL }),
+        f: file('content', { flags: c.FS_NOATIME_FL | c.FS_NODUMP_FL }),
+        d: dir({ x: file() }, { flags: c.FS_NOATIME_FL | c.FS_NODUMP_FL }),
+        empty: file('', { flags: c.FS_NOATIME_FL | c.FS_NODUMP_FL }),
       },
     ],
     needs: ['root'],
     run(m, t) {
       for (const path of ['f', 'd', 'empty']) {
-        equal(shown(m, path), c.FS_NOATIME_FL | FS_NODUMP_FL);
+        equal(shown(m, path), c.FS_NOATIME_FL | c.FS_NODUMP_FL);
         ok(m.chmod(path, 0o700));
         equal(real(t, path), c.FS_NOATIME_FL);
         equal(shown(m, path), c.FS_NOATIME_FL);
@@ -78,9 +77,9 @@ export const flagCopyUpCases: OverlayCases = {
       fails(e.EPERM, m.rename('g', 'f'));
       equal(t.inUpper('f'), false);
       // Changing another flag copies up, with what protects.
-      ok(chattr(m, 'f', FS_NODUMP_FL));
+      ok(chattr(m, 'f', c.FS_NODUMP_FL));
       equal(t.marked('f', 'protattr'), 'i');
-      equal(real(t, 'f'), FS_NODUMP_FL);
+      equal(real(t, 'f'), c.FS_NODUMP_FL);
       fails(e.EPERM, m.open('f', c.O_WRONLY));
       ok(chattr(m, 'f', 0, c.FS_IMMUTABLE_FL));
       equal(t.marked('f', 'protattr'), null);

@@ -219,7 +219,11 @@ export class SysDoor implements Door {
   }
 
   seekdir(fd: number, off: bigint): number {
-    return Math.min(0, this.#sys.lseek(fd, Number(off), c.SEEK_SET));
+    return this.#sys.seekdir(fd, off);
+  }
+
+  telldir(fd: number): bigint | number {
+    return this.#sys.telldir(fd);
   }
 
   getxattr(path: ByteString, name: ByteString, size: number = XATTR_SIZE_MAX): Buffer | number {

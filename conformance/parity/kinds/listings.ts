@@ -54,11 +54,7 @@ const seekdir: Kind = {
         return said(all);
       }
       const from = op.off % all.length;
-      // A hash of 63 bits does not fit a number.
-      if (all[from].off > Number.MAX_SAFE_INTEGER) {
-        return `sought ${shown(t, fd, all)}`;
-      }
-      const sought = sys.lseek(fd, Number(all[from].off), c.SEEK_SET);
+      const sought = sys.seekdir(fd, all[from].off);
       const rest = readRecords(sys, fd, op.len);
       const same =
         typeof rest !== 'number' && JSON.stringify(names(rest)) === JSON.stringify(names(all.slice(from + 1)));

@@ -262,6 +262,11 @@ export class FileCalls extends InodeCalls {
     return Math.min(0, this.lseek(fd, Number(off), c.SEEK_SET));
   }
 
+  telldir(fd: number): bigint | number {
+    const off = this.lseek(fd, 0, c.SEEK_CUR);
+    return off < 0 ? off : BigInt(off);
+  }
+
   fgetxattr(fd: number, name: ByteString): Buffer | number {
     const file = this.used(fd);
     return typeof file === 'number' ? file : this.getxattrNode(file.nodeid, name);

@@ -10,6 +10,7 @@
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import {
+  FS_DIRSYNC_FL,
   O_RDWR,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
@@ -26,6 +27,7 @@ import { inheritAcl } from './acl.ts';
 import { mapAttr } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice, makeEscapedWhiteout } from './escaped-whiteout.ts';
+import { heirFlags, inheritFlags } from './fileattr.ts';
 import { attach, DirInode, Inode, isDir } from './inode.ts';
 import { setNlinkUpper } from './nlink.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
@@ -57,6 +59,8 @@ interface Heir extends Recipe {
   uid: number;
   gid: number;
   defaultAcl: Buffer | null;
+  /** FS_*_FL. What stands over a whiteout inherits none, as in the kernel. */
+  flags: number;
 }
 
 export function mkdir(
@@ -114,6 +118,7 @@ function make(sb: Super, who: Creator, parent: DirInode, name: ByteString, recip
     const over = standing(sb, parent, name);
     if (over < 0) return over;
     opaque = isDir && (over === 1 || opaqueNew);
+    if (over === 0) heir.flags = heirFlags(parent);
     err = makeInWork(sb, dir, name, heir, over === 1, opaque);
   }
   if (err < 0) return err;
@@ -158,7 +163,7 @@ function inherit(sb: Super, who: Creator, parent: DirInode, recipe: Recipe): Hei
   let mode = recipe.mode;
   if (defaultAcl === null && type !== S_IFLNK) mode &= ~(who.umask & 0o777);
   if (sgid && type === S_IFDIR) mode |= S_ISGID;
-  return { ...recipe, mode, uid: who.uid, gid: sgid ? parent.gid : who.gid, defaultAcl };
+  return { ...recipe, mode, uid: who.uid, gid: sgid ? parent.gid : who.gid, defaultAcl, flags: 0 };
 }
 
 /** The directory's default ACL, asked once. */
@@ -230,9 +235,12 @@ export function buildEscapedWhiteout(sb: Super, who: Creator, parent: DirInode):
   return err < 0 ? err : temp;
 }
 
-/** Owner, ACLs and mode. */
+/** Flags, owner, ACLs and mode. */
 function dress(made: Dentry, heir: Heir): number {
   const layer = made.layer;
+  const type = heir.mode & S_IFMT;
+  const flags = type === S_IFDIR ? heir.flags : type === S_IFREG ? heir.flags & ~FS_DIRSYNC_FL : 0;
+  if (flags !== 0) inheritFlags(made, flags);
   let err = layer.chown(made, heir.uid, heir.gid);
   if (err < 0 || (heir.mode & S_IFMT) === S_IFLNK) return err;
   let mode = heir.mode & 0o7777;
@@ -317,6 +325,7 @@ export function create(
   if (file === -EEXIST) {
     const over = standing(sb, parent, name);
     if (over < 0) return over;
+    if (over === 0) heir.flags = heirFlags(parent);
     file = createInWork(sb, dir, name, heir, over === 1);
   }
   if (file < 0) return file;

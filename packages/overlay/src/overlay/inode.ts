@@ -117,6 +117,8 @@ export class DirInode extends Inode {
   listers = 0;
   /** POSIX default ACL: undefined not looked at yet, null none. */
   defaultAcl: Buffer | null | undefined = undefined;
+  /** FS_*_FL that the upper directory hands down to new children: undefined not looked at yet. */
+  heirFlags: number | undefined = undefined;
   /** Cached mode and group, for what new children inherit; mode 0 not known. */
   mode = 0;
   gid = 0;

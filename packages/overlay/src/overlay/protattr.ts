@@ -22,7 +22,7 @@ import type { Super } from './super.ts';
 /** Of a lower's other flags these go along with a copy-up. */
 const COPIED: number = FS_SYNC_FL | FS_NOATIME_FL;
 /** The ioctls take a pointer to long, and fill half of it. */
-const SIZEOF_FLAGS = 8;
+export const SIZEOF_FLAGS = 8;
 
 /** A flag ioctl on what `d` names. */
 export function fileattrOf(d: Dentry, request: number, arg: Uint8Array): number {

@@ -57,6 +57,8 @@ export const callArguments: Readonly<Record<SysCall, readonly ArgumentKind[]>> =
   pread: ['fd', 'room', ...ioAt, 'number'],
   pwrite: ['fd', 'data', ...ioAt, 'number'],
   lseek: ['fd', 'number', 'whence'],
+  seekdir: ['fd', 'number'],
+  telldir: ['fd'],
   ftruncate: ['fd', 'number'],
   truncate: ['name', 'number'],
   fallocate: ['fd', 'fallocateFlags', 'number', 'number'],

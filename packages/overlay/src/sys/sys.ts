@@ -57,6 +57,10 @@ export interface Sys {
   pwrite(fd: number, buf: Uint8Array, off: number, len: number, pos: number): number;
   /** lseek(2) with SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA or SEEK_HOLE. @returns the new offset. */
   lseek(fd: number, off: number, whence: number): number;
+  /** lseek(2) of a directory to a position that getdents64 gave, which may need 63 bits. @returns 0. */
+  seekdir(fd: number, off: bigint): number;
+  /** The position of a directory. */
+  telldir(fd: number): bigint | number;
   ftruncate(fd: number, size: number): number;
   /** truncate(2), following a last symlink: unlike ftruncate it opens nothing, so a filesystem sees no handle. */
   truncate(path: ByteString, size: number): number;

@@ -1,5 +1,5 @@
 /** Opening, closing and the data of files: openat(2) to posix_fadvise(2). */
-import { FICLONE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_TMPFILE } from '../constants.ts';
+import { FICLONE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_TMPFILE, SEEK_CUR, SEEK_SET } from '../constants.ts';
 import type { Sys } from '../sys.ts';
 import type { Libc } from './libc.ts';
 import { type Scratch, slice } from './scratch.ts';
@@ -24,6 +24,8 @@ export function fileCalls(
   | 'pread'
   | 'pwrite'
   | 'lseek'
+  | 'seekdir'
+  | 'telldir'
   | 'ftruncate'
   | 'truncate'
   | 'fallocate'
@@ -120,6 +122,13 @@ export function fileCalls(
     lseek(fd, off, whence) {
       const r = lseek(fd, off, whence);
       return r < 0 ? -errno() : r;
+    },
+    seekdir(fd, off) {
+      return lseek(fd, off, SEEK_SET) < 0 ? -errno() : 0;
+    },
+    telldir(fd) {
+      const r = lseek(fd, 0, SEEK_CUR);
+      return r < 0 ? -errno() : BigInt(r);
     },
     ftruncate(fd, size) {
       return ftruncate(fd, size) < 0 ? -errno() : 0;

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 
 /** Plain C types. `uintptr_t` takes the address of scratch memory, `void *` a caller's buffer. */
 export type CType = 'int' | 'uint' | 'int64' | 'size_t' | 'uintptr_t' | 'void *';
-export type Call = (...args: (number | Uint8Array)[]) => number;
+export type Call = (...args: (number | bigint | Uint8Array)[]) => number;
 
 export type SyscallName =
   | 'getdents64'
