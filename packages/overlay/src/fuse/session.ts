@@ -6,7 +6,7 @@
  * What the device says: EAGAIN nothing there; EINTR and ENOENT (the request was given up while it
  * was being read) try again; ENODEV unmounted, the clean end; ECONNABORTED the connection was
  * aborted through /sys/fs/fuse/connections. The eventfd ends the wait when another thread has set
- * the stop word. `ServingPolicy` is where waiting may become cleverer than sleeping at once.
+ * the stop word. `ServingPolicy` is where waiting becomes cleverer than sleeping at once: serve/policy/.
  */
 import { POLLIN } from '../sys/constants.ts';
 import { EAGAIN, ECONNABORTED, EINTR, EIO, ENODEV, ENOENT, errnoName } from '../sys/errno.ts';
@@ -22,8 +22,12 @@ export type SessionEnd = 'unmounted' | 'aborted' | 'stopped' | 'failed';
 
 /** What to do when the device has nothing. */
 export interface ServingPolicy {
-  /** A request of `pid` was answered. */
+  /** A request has been read and is served next. */
+  arrived(): void;
+  /** A request of the thread `pid` was answered; 0 for those that no thread waits for. */
   served(pid: number): void;
+  /** Nothing comes before the answer has been read: sleep without a look. Asked before each look. */
+  alone(): boolean;
   /** Look again at once (true), or sleep until something comes. Asked after each empty look. */
   lookAgain(): boolean;
   /** Milliseconds of silence after which `rest` is to be called, once; -1 for none. Asked before each sleep. */
@@ -34,7 +38,11 @@ export interface ServingPolicy {
 
 /** Sleeps at once: no CPU is used that no request asked for. */
 export const blockingPolicy: ServingPolicy = {
+  arrived() {},
   served() {},
+  alone() {
+    return false;
+  },
   lookAgain() {
     return false;
   },
@@ -78,8 +86,10 @@ export class Session {
     const { sys, connection, deviceFd, stop, policy } = this.parts;
     const { request } = connection;
     while (Atomics.load(stop, 0) === 0) {
+      if (policy.alone()) this.wait();
       const length = sys.read(deviceFd, request.bytes, 0, request.bytes.length);
       if (length > 0) {
+        policy.arrived();
         this.serve(length);
         policy.served(request.pid);
         continue;

@@ -28,6 +28,7 @@ const fuseOnly: [keyof FuseOptions, string][] = [
   ['subtype', 'subtype'],
   ['timeout', 'timeout'],
   ['whiteouts', 'whiteouts=aufs'],
+  ['serving', 'serving'],
   ['copyup', 'copyup'],
   ['hydrate', 'hydrate'],
   ['lowerIo', 'lower_io'],

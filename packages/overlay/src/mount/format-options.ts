@@ -78,6 +78,7 @@ const fuseWords: [keyof FuseOptions, string][] = [
   ['subtype', 'subtype'],
   ['timeout', 'timeout'],
   ['whiteouts', 'whiteouts'],
+  ['serving', 'serving'],
   ['copyup', 'copyup'],
   ['hydrate', 'hydrate'],
   ['lowerIo', 'lower_io'],

@@ -229,6 +229,9 @@ const ours: Record<string, Read> = {
   whiteouts: oneOf(['aufs'], (options, value) => {
     options.fuse.whiteouts = value;
   }),
+  serving: oneOf(['auto', 'follow', 'spin', 'block'], (options, value) => {
+    options.fuse.serving = value;
+  }),
   copyup: oneOf(['auto', 'full', 'lazy'], (options, value) => {
     options.fuse.copyup = value;
   }),

@@ -40,6 +40,8 @@ export interface FuseOptions {
   timeout?: number;
   /** Honour `.wh.NAME` and `.wh..wh..opq` in lowers. */
   whiteouts?: 'aufs';
+  /** How the server waits for requests. */
+  serving?: 'auto' | 'follow' | 'spin' | 'block';
   copyup?: 'auto' | 'full' | 'lazy';
   hydrate?: 'background';
   lowerIo?: 'cached' | 'passthrough';

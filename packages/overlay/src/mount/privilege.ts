@@ -6,6 +6,7 @@ import { readFile } from './read-file.ts';
 
 export const CAP_DAC_OVERRIDE = 1;
 export const CAP_SYS_ADMIN = 21;
+export const CAP_SYS_NICE = 23;
 export const CAP_SYS_RESOURCE = 24;
 
 /** Whether the effective set of this thread holds `capability`. */

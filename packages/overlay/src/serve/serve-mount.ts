@@ -30,6 +30,7 @@ import { groupsOf } from './caller-groups.ts';
 import { callerKilled } from './caller-killed.ts';
 import type { ServeConfig } from './config.ts';
 import { type Control, isCancelled, isDetached, stopServing } from './control.ts';
+import { choosePolicy } from './policy/choose.ts';
 import { forgetKilledServers, type MountRecord, removeRecord, startTime, writeRecord } from './state.ts';
 import { trimmingPolicy } from './trim.ts';
 import { takeUpper, type UpperLocks } from './upper-locks.ts';
@@ -98,7 +99,17 @@ function serveLocked(server: Server): SessionEnd {
     const deviceFd = openFuseDevice(sys);
     try {
       connection = connect(server, ops, deviceFd);
-      return mountAndServe({ ...server, policy: trimmingPolicy(() => ops.nodes.dropped) }, connection, deviceFd);
+      const serving = server.config.options.fuse.serving ?? 'auto';
+      const { policy, end } = choosePolicy(
+        sys,
+        serving,
+        trimmingPolicy(() => ops.nodes.dropped),
+      );
+      try {
+        return mountAndServe({ ...server, policy }, connection, deviceFd);
+      } finally {
+        end();
+      }
     } finally {
       // Whoever still waits for an answer gets an error now and not after the engine has finished.
       sys.close(deviceFd);

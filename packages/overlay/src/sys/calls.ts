@@ -117,6 +117,11 @@ export const callArguments: Readonly<Record<SysCall, readonly ArgumentKind[]>> =
   inotifyAddWatch: ['fd', 'name', 'hex'],
   inotifyRmWatch: ['fd', 'number'],
 
+  gettid: [],
+  schedSetscheduler: ['number', 'number'],
+  schedSetaffinity: ['number', 'value'],
+  schedGetaffinity: ['number', 'filled'],
+
   mount: ['text', 'name', 'text', 'hex', 'text'],
   umount2: ['name', 'hex'],
   fsopen: ['text', 'hex'],

@@ -267,6 +267,10 @@ export const TMPFS_MAGIC = 0x01021994;
 export const ECRYPTFS_SUPER_MAGIC = 0xf15f;
 export const EROFS_SUPER_MAGIC = 0xe0f5e1e2;
 
+// sched(7)
+export const SCHED_OTHER = 0;
+export const SCHED_IDLE = 5;
+
 /** ST_RDONLY of statfs. */
 export const ST_RDONLY = 1;
 export const NAME_MAX = 255;

@@ -1,7 +1,7 @@
 /**
  * The real `Sys`: the C library through koffi (glibc, or musl where its library has the calls),
  * on the 64-bit little-endian machines that Node runs on. The calls stand in koffi/, by topic:
- * files, locks, mappings, inodes, names, xattr, filesystems, waiting, mounts, creds, limits. Names and
+ * files, locks, mappings, inodes, names, xattr, filesystems, waiting, mounts, creds, limits, scheduling. Names and
  * structures go through memory that is allocated once (koffi/scratch.ts); koffi itself is behind
  * koffi/libc.ts.
  *
@@ -17,6 +17,7 @@ import { lockCalls } from './koffi/locks.ts';
 import { mappingCalls } from './koffi/mappings.ts';
 import { mountCalls } from './koffi/mounts.ts';
 import { nameCalls } from './koffi/names.ts';
+import { schedulingCalls } from './koffi/scheduling.ts';
 import { Scratch } from './koffi/scratch.ts';
 import { waitingCalls } from './koffi/waiting.ts';
 import { xattrCalls } from './koffi/xattr.ts';
@@ -37,6 +38,7 @@ export function bindSys(libc: Libc): Sys {
     ...mountCalls(libc, scratch),
     ...credCalls(libc, scratch),
     ...limitCalls(libc, scratch),
+    ...schedulingCalls(libc),
   };
 }
 

@@ -175,6 +175,16 @@ export interface Sys {
   inotifyAddWatch(fd: number, path: ByteString, mask: number): number;
   inotifyRmWatch(fd: number, wd: number): number;
 
+  // ---- scheduling of one thread (sched(7)) -----------------------------------------------------
+  /** The calling thread's id, by which another thread can name it. */
+  gettid(): number;
+  /** sched_setscheduler(2) to SCHED_OTHER or SCHED_IDLE; leaving SCHED_IDLE needs CAP_SYS_NICE. */
+  schedSetscheduler(tid: number, policy: number): number;
+  /** sched_setaffinity(2): bit `n` of byte `n >> 3` is CPU n. */
+  schedSetaffinity(tid: number, cpus: Uint8Array): number;
+  /** sched_getaffinity(2). @returns bytes filled. */
+  schedGetaffinity(tid: number, cpus: Uint8Array): number;
+
   // ---- mounts and namespaces -----------------------------------------------------------------
   mount(source: ByteString, target: ByteString, fstype: ByteString, flags: number, data: ByteString | null): number;
   umount2(target: ByteString, flags: number): number;

@@ -57,7 +57,8 @@ export function makeCountedUnion(): CountedUnion {
     async mount(options = '') {
       const sys = openSys();
       const control = makeControl(sys.eventfd(0, EFD_NONBLOCK));
-      const layers = `lowerdir=${lowers.join(':')},upperdir=${upper},workdir=${work}`;
+      // What the serving policy looks at depends on the time.
+      const layers = `serving=block,lowerdir=${lowers.join(':')},upperdir=${upper},workdir=${work}`;
       const worker = new Worker(new URL('./counting-server.mjs', import.meta.url), {
         workerData: { options: [layers, options].filter(Boolean).join(','), merged, control, counts },
       });

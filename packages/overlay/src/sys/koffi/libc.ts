@@ -14,6 +14,8 @@ export type Call = (...args: (number | bigint | Uint8Array)[]) => number;
 
 export type SyscallName =
   | 'getdents64'
+  | 'gettid'
+  | 'sched_getaffinity'
   | 'capget'
   | 'capset'
   | 'setfsuid'
@@ -41,6 +43,8 @@ export type SyscallName =
 /** x86_64's number, and the asm-generic one that arm64, riscv64 and loong64 share. */
 const numbers: Readonly<Record<SyscallName, readonly [number, number]>> = {
   getdents64: [217, 61],
+  gettid: [186, 178],
+  sched_getaffinity: [204, 123],
   capget: [125, 90],
   capset: [126, 91],
   setfsuid: [122, 151],
@@ -110,6 +114,8 @@ export function openLibc(): Libc {
     const number = numbers[name][column];
     // One shape for each count: a rest parameter would cost an array for every call.
     switch (args.length) {
+      case 0:
+        return () => raw(number);
       case 1:
         return (a) => raw(number, a);
       case 2:

@@ -1,0 +1,77 @@
+/** The serving policy on a real machine: nobody starves in the idle class, and load that arrives stops no mount. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { afterEach, describe, expect, it } from 'vitest';
+import { WORDS } from '../src/serve/policy/place.ts';
+import { privileged } from './support/privilege.ts';
+import { makeStage } from './support/served.ts';
+import { isRoot, needsRoot } from './support/temp-dir.ts';
+
+const hogs: ChildProcess[] = [];
+
+/** Processes that do nothing but compute, once they run. */
+async function startHogs(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const hog = spawn(process.execPath, ['-e', "console.log('on'); for (;;);"], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    hogs.push(hog);
+    await new Promise((resolve) => hog.stdout?.once('data', resolve));
+  }
+}
+
+afterEach(() => {
+  for (const hog of hogs.splice(0)) hog.kill('SIGKILL');
+});
+
+/** proc_pid_stat(5), field 39. */
+function cpuOfThisThread(): number {
+  const text = fs.readFileSync('/proc/self/stat', 'latin1');
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[36]);
+}
+
+describe.runIf(privileged)(privileged ? 'a packed thread' : 'a packed thread (skipped: needs root)', () => {
+  it.each([0, 4])('that makes no progress is taken out of the idle class, with %i hogs beside it', async (count) => {
+    await startHogs(count);
+    const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+    const worker = new Worker(new URL('./support/packed.mjs', import.meta.url), {
+      workerData: { words, cpu: cpuOfThisThread() },
+    });
+    const said = await new Promise<{ packed: boolean; ms: number; idle: boolean }>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+    expect(said).toMatchObject({ packed: true, idle: false });
+    expect(said.ms).toBeGreaterThanOrEqual(2);
+    // A thread that nobody takes out gets 3 parts in 1,027 of the processor beside one hog.
+    expect(said.ms).toBeLessThan(1_000);
+  });
+});
+
+describe.runIf(isRoot)(needsRoot('a mount under load that comes and goes'), () => {
+  it.each(['auto', 'follow', 'spin', 'block'])('serving=%s answers', async (serving) => {
+    const stage = makeStage();
+    try {
+      for (let i = 0; i < 200; i++) fs.writeFileSync(path.join(stage.lower, `f${i}`), 'lower');
+      await stage.mount(`serving=${serving},timeout=0`);
+      const slowest = { before: 0, under: 0 };
+      const run = (phase: 'before' | 'under', ms: number): void => {
+        const end = performance.now() + ms;
+        for (let i = 0; performance.now() < end; i++) {
+          const start = performance.now();
+          fs.lstatSync(path.join(stage.merged, `f${i % 200}`));
+          slowest[phase] = Math.max(slowest[phase], performance.now() - start);
+        }
+      };
+      run('before', 300);
+      await startHogs(2);
+      run('under', 700);
+      // Two hogs and the scheduler's slices, on a machine that may have other work: not the seconds of a starved server.
+      expect(slowest.under).toBeLessThan(500);
+    } finally {
+      stage.destroy();
+    }
+  });
+});
