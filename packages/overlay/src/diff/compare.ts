@@ -5,12 +5,13 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import type { Found } from '../overlay/found.ts';
+import { findLazy, USER_GUARD } from '../overlay/lazy-files.ts';
 import { foundData } from '../overlay/lower-data.ts';
 import type { Super } from '../overlay/super.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
 import { EOPNOTSUPP } from '../sys/errno.ts';
-import { Stat } from '../sys/stat.ts';
+import type { Stat } from '../sys/stat.ts';
 
 /** Bytes that are compared at a time. */
 const CHUNK = 128 * 1024;
@@ -55,32 +56,31 @@ export function sameToUser(sb: Super, one: Look, other: Look): boolean | number 
     default:
       if (aSt.size !== bSt.size) return false;
   }
-  const xattrs = sameXattrs(sb, a, b);
+  const xattrs = sameXattrs(sb, one, other);
   if (xattrs !== true || aSt.type !== S_IFREG) return xattrs;
   const aData = foundData(sb, one.found);
   if (typeof aData === 'number') return aData;
   const bData = foundData(sb, other.found);
   if (typeof bData === 'number') return bData;
-  return sameData(aData, bData);
+  // Metadata alone over the other object has the other's own data.
+  const aReal = new Stat();
+  const bReal = new Stat();
+  const same = aData.layer.stat(aData, aReal) >= 0 && bData.layer.stat(bData, bReal) >= 0 && sameInode(aReal, bReal);
+  return same || sameContent(sb, one, other);
 }
 
-/** Metadata alone over the other object has the other's own data. */
-function sameData(a: Dentry, b: Dentry): boolean | number {
-  const aSt = new Stat();
-  const bSt = new Stat();
-  const same = a.layer.stat(a, aSt) >= 0 && b.layer.stat(b, bSt) >= 0 && sameInode(aSt, bSt);
-  return same || sameContent(a, b);
-}
-
-function xattrNames(sb: Super, d: Dentry): ByteString[] | number {
+function xattrNames(sb: Super, { found }: Look, d: Dentry): ByteString[] | number {
   const names = d.layer.listxattr(d);
   if (typeof names === 'number') return names === -EOPNOTSUPP ? [] : names;
-  return names.filter((name) => !sb.names.isPrivate(name) && name !== PLACE_LABEL).sort();
+  const isOurs = (name: ByteString): boolean => sb.names.isPrivate(name) || (found.upperLazy && name === USER_GUARD);
+  return names.filter((name) => !isOurs(name) && name !== PLACE_LABEL).sort();
 }
 
-function sameXattrs(sb: Super, a: Dentry, b: Dentry): boolean | number {
-  const names = xattrNames(sb, a);
-  const others = xattrNames(sb, b);
+function sameXattrs(sb: Super, one: Look, other: Look): boolean | number {
+  const a = real(one);
+  const b = real(other);
+  const names = xattrNames(sb, one, a);
+  const others = xattrNames(sb, other, b);
   if (typeof names === 'number') return names;
   if (typeof others === 'number') return others;
   if (names.length !== others.length || names.some((name, i) => name !== others[i])) return false;
@@ -94,26 +94,46 @@ function sameXattrs(sb: Super, a: Dentry, b: Dentry): boolean | number {
   return true;
 }
 
-function sameContent(a: Dentry, b: Dentry): boolean | number {
-  const fa = a.layer.open(a, O_RDONLY);
-  if (fa < 0) return fa;
-  const fb = b.layer.open(b, O_RDONLY);
-  if (fb < 0) {
-    a.layer.close(fa);
-    return fb;
+/** The bytes of a file, from wherever they are. */
+interface Content {
+  read(buf: Buffer, pos: number): number;
+  close(): void;
+}
+
+function openContent(sb: Super, { found }: Look): Content | number {
+  if (found.upperLazy) {
+    const lazy = findLazy(sb, found);
+    const err = lazy.attach(found.upper!);
+    if (err < 0) return err;
+    return { read: (buf, pos) => lazy.read(buf, 0, buf.length, pos), close: () => lazy.detach() };
   }
+  const d = foundData(sb, found);
+  if (typeof d === 'number') return d;
+  const { layer } = d;
+  const file = layer.open(d, O_RDONLY);
+  if (file < 0) return file;
+  return { read: (buf, pos) => layer.read(file, buf, 0, buf.length, pos), close: () => layer.close(file) };
+}
+
+function sameContent(sb: Super, a: Look, b: Look): boolean | number {
+  const one = openContent(sb, a);
+  if (typeof one === 'number') return one;
+  const other = openContent(sb, b);
+  const same = typeof other === 'number' ? other : sameBytes(one, other);
+  one.close();
+  if (typeof other !== 'number') other.close();
+  return same;
+}
+
+function sameBytes(a: Content, b: Content): boolean | number {
   const one = Buffer.allocUnsafe(CHUNK);
   const other = Buffer.allocUnsafe(CHUNK);
-  let result: boolean | number = true;
   for (let pos = 0; ; ) {
-    const n = a.layer.read(fa, one, 0, CHUNK, pos);
-    const m = b.layer.read(fb, other, 0, CHUNK, pos);
-    if (n < 0 || m < 0) result = Math.min(n, m);
-    else if (n !== m || one.compare(other, 0, n, 0, n) !== 0) result = false;
-    if (result !== true || n === 0) break;
+    const n = a.read(one, pos);
+    const m = b.read(other, pos);
+    if (n < 0 || m < 0) return Math.min(n, m);
+    if (n !== m || one.compare(other, 0, n, 0, n) !== 0) return false;
+    if (n === 0) return true;
     pos += n;
   }
-  a.layer.close(fa);
-  b.layer.close(fb);
-  return result;
 }

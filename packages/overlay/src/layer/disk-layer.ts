@@ -16,6 +16,7 @@ import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   EROFS_SUPER_MAGIC,
+  FS_IOC_FIEMAP,
   FS_IOC_FSSETXATTR,
   FS_IOC_MEASURE_VERITY,
   FS_IOC_SETFLAGS,
@@ -43,6 +44,7 @@ import { Dentry, type FileHandleId, type Layer, type RawDirent } from './layer.t
 import { openClone, openRoot } from './layer-root.ts';
 import { isComponent } from './name.ts';
 import { collect, Reach } from './reach.ts';
+import { writesDataFirst } from './write-order.ts';
 import { WritebackWatch } from './writeback-watch.ts';
 
 export interface DiskLayerOptions {
@@ -284,6 +286,14 @@ export class DiskLayer implements Layer {
   fileattr(file: number, request: number, arg: Uint8Array): number {
     const sets = request === FS_IOC_SETFLAGS || request === FS_IOC_FSSETXATTR;
     return sets && !this.writable ? -EROFS : this.#sys.ioctl(file, request, arg);
+  }
+
+  extents(file: number, fiemap: Uint8Array): number {
+    return this.#sys.ioctl(file, FS_IOC_FIEMAP, fiemap);
+  }
+
+  writesDataFirst(): boolean {
+    return writesDataFirst(this.#sys, this.root.fd, this.dev);
   }
 
   measureVerity(file: number, digest: Uint8Array): number {

@@ -68,6 +68,8 @@ export interface Layer {
   /** @returns the names, or a negative errno. */
   listxattr(d: Dentry): ByteString[] | number;
   statfs(out: StatFs): number;
+  /** An extent is on disk as written only when its bytes are, whenever the power goes (write-order.ts). */
+  writesDataFirst(): boolean;
   /** The dentry's file handle, or -EOPNOTSUPP. */
   fileHandle(d: Dentry): FileHandleId | number;
   /** The dentry that a handle of this layer's filesystem names as an inode number; -ESTALE when it is gone, -EPERM when it may not be asked. */
@@ -91,6 +93,8 @@ export interface Layer {
    * it fills or sends. Setting is -EROFS where the layer is not writable; -ENOTTY where the filesystem has no flags.
    */
   fileattr(file: number, request: number, arg: Uint8Array): number;
+  /** FS_IOC_FIEMAP of `file` into a struct fiemap; -EOPNOTSUPP or -ENOTTY where the filesystem does not tell. */
+  extents(file: number, fiemap: Uint8Array): number;
   /**
    * FS_IOC_MEASURE_VERITY into a struct fsverity_digest. @returns -ENODATA for a file without fs-verity,
    * -EOPNOTSUPP or -ENOTTY where the filesystem has none.

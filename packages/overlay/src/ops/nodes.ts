@@ -4,6 +4,7 @@
  * dropped together with its cached descriptors, so that memory follows what the kernel remembers.
  */
 import { type DirInode, detach, type Inode, isDir, releaseReal } from '../overlay/inode.ts';
+import { forgetLazy } from '../overlay/lazy-complete.ts';
 import { lookup } from '../overlay/lookup.ts';
 import type { Super } from '../overlay/super.ts';
 import { Forgotten } from './forgotten.ts';
@@ -101,6 +102,7 @@ export class Nodes {
       this.dropped++;
       this.forgotten?.remember(at);
       this.sb.inodes.delete(at);
+      if (at.lazy !== null) forgetLazy(this.sb, at);
       releaseReal(at);
       if (isDir(at)) this.sb.listings.drop(at);
       while (at.parent) {

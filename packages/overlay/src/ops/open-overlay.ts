@@ -6,6 +6,7 @@ import { DescriptorCache, descriptorLimit } from '../layer/descriptor-cache.ts';
 import { DiskLayer } from '../layer/disk-layer.ts';
 import type { Layer } from '../layer/layer.ts';
 import { fillSuper } from '../overlay/fill-super.ts';
+import { COPYUP_THRESHOLD, type CopyUpMode } from '../overlay/lazy-files.ts';
 import { isRefusal, type OverlayParams, type RedirectMode, type Refusal, resolveParams } from '../overlay/params.ts';
 import { Super } from '../overlay/super.ts';
 import { toText } from '../sys/bytes.ts';
@@ -32,6 +33,10 @@ export interface OpenOptions {
   groupsOf?(pid: number): readonly number[];
   /** A door that keeps attributes is told here when they are out of date (see SuperHooks). */
   attrChanged?(nodeid: number): void;
+  /** How the data of lower files is copied up; `full` if absent. */
+  copyup?: CopyUpMode;
+  /** Bytes: with `auto` and `lazy` a smaller file is copied up whole (see COPYUP_THRESHOLD). */
+  copyupThreshold?: number;
   /** How many directory descriptors may stay open; by default what the limits allow. */
   descriptors?: number;
   /** How many files may be open; more are -ENFILE. By default what the limits allow. */
@@ -95,5 +100,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
     },
   );
   if (!(sb instanceof Super)) return fail(sb);
+  sb.lazy.mode = options.copyup ?? 'full';
+  sb.lazy.threshold = options.copyupThreshold ?? COPYUP_THRESHOLD[sb.lazy.mode];
   return new OverlayOps(sb, options.openFiles ?? defaultOpenFiles(sys, cache));
 }

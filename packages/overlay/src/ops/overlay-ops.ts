@@ -303,7 +303,7 @@ export class OverlayOps implements Ops {
     out.fh = this.files.add(handle);
     this.nodes.hold(handle.inode);
     out.keepCache = true;
-    const revocable = handle.onLower && !this.sb.config.readOnly;
+    const revocable = handle.lazy !== null || (handle.onLower && !this.sb.config.readOnly);
     out.backingFd = revocable || handle.inode.type !== S_IFREG ? -1 : handle.layer.descriptor(handle.file);
   }
 

@@ -8,6 +8,8 @@ import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
+import { pendingLazy, withLazy } from './lazy-files.ts';
+import { truncateLazy } from './lazy-truncate.ts';
 import type { Metacopy } from './metacopy.ts';
 import { maySetattr, PROTECTION } from './protection.ts';
 import {
@@ -34,6 +36,7 @@ export function mapAttr(inode: Inode, st: Stat): void {
   if (inode.escapedWhiteout) asWhiteoutDevice(st);
   st.attributes = (st.attributes & ~PROTECTION) | inode.protection;
   if (inode.metacopy !== null) st.blocks = dataBlocks(inode.metacopy, st);
+  if (inode.lazy !== null) st.blocks = inode.lazy.shownBlocks(st);
   // The lower keeps its name under the whiteout; the merged object has none.
   if (inode.unlinked && !inode.upper) st.nlink = 0;
   if (inode.index && !isDir(inode)) st.nlink = inode.nlink;
@@ -80,7 +83,7 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   if (isDir(inode)) inode.mode = 0;
   const keeps = (valid & ATTR_BY_ROOT) !== 0 && inode.unnamed;
   if (valid & ATTR_SIZE) {
-    const resize = (): number => truncate(real, file, set.size);
+    const resize = (): number => truncateLazy(inode, set.size, () => truncate(real, file, set.size));
     err = keeps ? keepingPrivileges(real, out, resize) : resize();
     if (err < 0) return err;
   }
@@ -99,12 +102,20 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
     if (err < 0) return err;
   }
   if (valid & (ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_NOW | ATTR_MTIME_NOW)) {
+    err = unpin(inode);
+    if (err < 0) return err;
     const atimeNsec = valid & ATTR_ATIME_NOW ? UTIME_NOW : valid & ATTR_ATIME ? set.atimeNsec : UTIME_OMIT;
     const mtimeNsec = valid & ATTR_MTIME_NOW ? UTIME_NOW : valid & ATTR_MTIME ? set.mtimeNsec : UTIME_OMIT;
     err = layer.utimens(real, set.atime, atimeNsec, set.mtime, mtimeNsec);
     if (err < 0) return err;
   }
   return getattr(inode, out);
+}
+
+/** Times that are set are not those that completing a copy-up puts back. */
+function unpin(inode: Inode): number {
+  const lazy = pendingLazy(inode);
+  return lazy?.record.pin ? withLazy(lazy, inode.upper!, () => lazy.unpin()) : 0;
 }
 
 /**

@@ -31,6 +31,17 @@ export function copyFrom(sb: Super, from: Dentry, file: number, length: number):
   return err;
 }
 
+/** Whether `file` now shares the first `length` bytes of `from`; else nothing has happened. */
+export function cloneFrom(sb: Super, from: Dentry, file: number, length: number): boolean {
+  const { layer } = from;
+  const to = sb.upper!;
+  const source = layer.open(from, O_RDONLY);
+  if (source < 0) return false;
+  const cloned = layer.descriptor(source) >= 0 && to.clone(layer.descriptor(source), file) >= 0;
+  layer.close(source);
+  return cloned && to.ftruncate(file, length) >= 0;
+}
+
 /** Copies the first `length` of `sourceSize` bytes. @returns 0, or a negative errno with `target` in any state. */
 function copyData(
   sb: Super,

@@ -14,10 +14,12 @@ import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG, UTIME_NO
 import { EEXIST, EIO, EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { completeData } from './complete.ts';
-import { copyFrom } from './copy-data.ts';
+import { cloneFrom, copyFrom } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { createDirEntry, hasUpperAlias, indexName, linkUp, needsIndex } from './index-dir.ts';
 import { type Inode, isDir } from './inode.ts';
+import { adoptLazy } from './lazy-files.ts';
+import { dropStub, markStub, planStub, type Stub, stubFile, wantsLazy } from './lazy-stub.ts';
 import { realData } from './lower-data.ts';
 import { METACOPY_PLAIN, Metacopy } from './metacopy.ts';
 import { encodeNlink } from './nlink.ts';
@@ -83,6 +85,8 @@ interface Copy {
   entry: ByteString | null;
   /** The value of overlay.metacopy for a copy of metadata alone. */
   metacopy: Buffer | null;
+  /** Its data stays below for now. */
+  stub: Stub | null;
 }
 
 function newCopy(sb: Super, inode: Inode, maxData: number | undefined): Copy | number {
@@ -98,6 +102,7 @@ function newCopy(sb: Super, inode: Inode, maxData: number | undefined): Copy | n
     maxData: maxData ?? Number.POSITIVE_INFINITY,
     entry: null,
     metacopy: null,
+    stub: null,
   };
   const err = lower.layer.stat(lower, copy.st);
   if (err < 0) return err;
@@ -172,6 +177,7 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
   }
   inode.nlink = inode.index ? copy.st.nlink : 1;
   inode.hasOrigin = keepsOrigin(copy);
+  if (copy.stub !== null) adoptLazy(sb, inode, stubFile(sb, copy.stub));
   if (copy.metacopy === null) {
     inode.lowers = [];
     inode.metacopy = null;
@@ -200,21 +206,42 @@ function copyUpFile(sb: Super, copy: Copy, dir: Dentry, name: ByteString): numbe
   const temp = sb.tmpfileWorks ? null : sb.tempName();
   const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
   if (file < 0) return file;
-  let err = fillFile(sb, copy, file);
+  let err = fillFile(sb, copy, file, true);
   if (err >= 0) {
     err = temp === null ? upper.linkFile(file, dir, name) : upper.rename(work, temp, dir, name, RENAME_NOREPLACE);
   }
   upper.close(file);
   if (err < 0 && temp !== null) upper.unlink(work, temp);
+  if (err < 0 && copy.stub !== null) dropStub(sb, copy.stub);
   return err === -EEXIST ? -EIO : err;
 }
 
+/** What the copy has of the data: all, none, or (`named`: it will have a name by which it is found again) what is written to it later. */
+function placeData(sb: Super, copy: Copy, file: number, size: number, named: boolean): number {
+  if (copy.metacopy !== null) return sb.upper!.ftruncate(file, size);
+  if (named && wantsLazy(sb, size)) {
+    if (sb.lazy.mode === 'auto' && cloneFrom(sb, copy.data, file, size)) return 0;
+    copy.stub = planStub(copy.data, copy.lower, size);
+    if (copy.stub !== null) return sb.upper!.ftruncate(file, size);
+  }
+  return copyFrom(sb, copy.data, file, size);
+}
+
+/** The marks of a stub; where they find no room beside the file's own attributes, the data after all. */
+function placeMarks(sb: Super, copy: Copy, file: number, size: number): number {
+  if (copy.stub === null || markStub(sb, copy.stub, file) >= 0) return 0;
+  copy.stub = null;
+  const err = copyFrom(sb, copy.data, file, size);
+  // Writing has taken capabilities away.
+  return err < 0 ? err : copyXattrs(sb, copy.lower, (name, value) => sb.upper!.fsetxattr(file, name, value, 0));
+}
+
 /** Data, owner, attributes, mode, times and the flush: all that makes the open `file` the lower's copy. */
-function fillFile(sb: Super, copy: Copy, file: number): number {
+function fillFile(sb: Super, copy: Copy, file: number, named: boolean): number {
   const { lower, st, made } = copy;
   const upper = sb.upper!;
   const size = Math.min(st.size, copy.maxData);
-  let err = copy.metacopy === null ? copyFrom(sb, copy.data, file, size) : upper.ftruncate(file, size);
+  let err = placeData(sb, copy, file, size, named);
   if (err < 0) return err;
   // The owner first: changing it would take capabilities and suid away again.
   err = upper.fchown(file, st.uid, st.gid);
@@ -239,6 +266,8 @@ function fillFile(sb: Super, copy: Copy, file: number): number {
     err = upper.fsetxattr(file, sb.names.metacopy, copy.metacopy, 0);
     if (err < 0) return err;
   }
+  err = placeMarks(sb, copy, file, size);
+  if (err < 0) return err;
   err = upper.fchmod(file, st.mode & 0o7777);
   if (err < 0) return err;
   // What was cut short has been truncated already, should nothing more come to pass.
@@ -372,7 +401,7 @@ function fillUnnamed(sb: Super, copy: Copy): Dentry | number {
   const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
   if (file < 0) return file;
   if (temp !== null) upper.unlink(work, temp);
-  const err = fillFile(sb, copy, file);
+  const err = fillFile(sb, copy, file, false);
   const made = err < 0 ? err : upper.anonymous(file);
   upper.close(file);
   return made;

@@ -4,12 +4,27 @@
  * descriptor reads what was written since, as the kernel's does.
  */
 import type { Dentry, Layer } from '../layer/layer.ts';
-import { FS_IMMUTABLE_FL, O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY, S_IFDIR, SEEK_DATA } from '../sys/constants.ts';
-import { EBADF, EISDIR, ENXIO, EPERM, EROFS } from '../sys/errno.ts';
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  FS_IMMUTABLE_FL,
+  O_ACCMODE,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  S_IFDIR,
+  SEEK_DATA,
+} from '../sys/constants.ts';
+import { EBADF, EINVAL, EISDIR, ENXIO, EPERM, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { killPriv } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import type { Inode } from './inode.ts';
+import { completeLazy } from './lazy-complete.ts';
+import type { LazyFile } from './lazy-file.ts';
+import { pendingLazy } from './lazy-files.ts';
+import { truncateLazy } from './lazy-truncate.ts';
 import { realData } from './lower-data.ts';
 import { hasUpperData } from './metacopy.ts';
 import { mayFallocate, mayOpen } from './protection.ts';
@@ -26,6 +41,8 @@ export class OpenFile {
   onLower: boolean;
   /** Of metadata alone: the size that it shows, which its data must not be longer than. */
   limit: number = Number.POSITIVE_INFINITY;
+  /** Open for this handle, which counts as one of its users. */
+  lazy: LazyFile | null = null;
 
   constructor(inode: Inode, layer: Layer, file: number, accmode: number, onLower: boolean) {
     this.inode = inode;
@@ -65,15 +82,34 @@ export function open(sb: Super, inode: Inode, flags: number, killSuid: boolean, 
     }
     handle.limit = scratch.size;
   }
+  const attached = attach(handle);
+  if (attached < 0) {
+    real.layer.close(file);
+    return attached;
+  }
   // Also what was copied up empty just now: its mtime is still the lower's, and so is its suid.
   if (truncates) {
     const err = truncateOpen(handle, scratch, killSuid);
     if (err < 0) {
-      real.layer.close(file);
+      close(handle);
       return err;
     }
   }
   return handle;
+}
+
+/** A file that is not complete is used through both layers. */
+function attach(handle: OpenFile): number {
+  const lazy = pendingLazy(handle.inode);
+  if (lazy === null || handle.layer !== handle.inode.upper?.layer) return 0;
+  const err = lazy.attach(handle.inode.upper);
+  if (err >= 0) handle.lazy = lazy;
+  return Math.min(0, err);
+}
+
+/** What a handle's file is still read and written through; null when it is complete. */
+function incomplete(handle: OpenFile): LazyFile | null {
+  return handle.lazy !== null && !handle.lazy.complete ? handle.lazy : null;
 }
 
 function truncateOpen(handle: OpenFile, scratch: Stat, killSuid: boolean): number {
@@ -83,10 +119,10 @@ function truncateOpen(handle: OpenFile, scratch: Stat, killSuid: boolean): numbe
     // O_RDONLY | O_TRUNC truncates, and its descriptor cannot.
     const writer = layer.open(inode.upper!, O_WRONLY);
     if (writer < 0) return writer;
-    err = layer.ftruncate(writer, 0);
+    err = truncateLazy(inode, 0, () => layer.ftruncate(writer, 0));
     layer.close(writer);
   } else {
-    err = layer.ftruncate(handle.file, 0);
+    err = truncateLazy(inode, 0, () => layer.ftruncate(handle.file, 0));
   }
   return err >= 0 && killSuid ? killPriv(inode.upper!, scratch) : err;
 }
@@ -102,13 +138,15 @@ function follow(handle: OpenFile): number {
   handle.file = file;
   handle.onLower = false;
   handle.limit = Number.POSITIVE_INFINITY;
-  return 0;
+  return attach(handle);
 }
 
 export function read(handle: OpenFile, buf: Uint8Array, off: number, len: number, pos: number): number {
   if (handle.accmode === O_WRONLY) return -EBADF;
   const err = follow(handle);
   if (err < 0) return err;
+  const lazy = incomplete(handle);
+  if (lazy !== null) return lazy.read(buf, off, len, pos);
   const within = Math.min(len, Math.max(0, handle.limit - pos));
   return within === 0 ? 0 : handle.layer.read(handle.file, buf, off, within, pos);
 }
@@ -127,6 +165,8 @@ export function write(
     const err = killPriv(handle.inode.upper!, scratch);
     if (err < 0) return err;
   }
+  const lazy = incomplete(handle);
+  if (lazy !== null) return lazy.write(buf, off, len, pos);
   let done = 0;
   while (done < len) {
     const n = handle.layer.write(handle.file, buf, off + done, len - done, pos + done);
@@ -161,12 +201,39 @@ export function fallocate(handle: OpenFile, mode: number, off: number, len: numb
   if (handle.accmode === O_RDONLY) return -EBADF;
   const err = mayFallocate(handle.inode, mode);
   if (err < 0) return err;
+  const lazy = incomplete(handle);
+  if (lazy !== null) {
+    const done = fallocateLazy(lazy, handle, mode, off, len);
+    if (done !== null) return done;
+    const completed = completeLazy(lazy, handle.inode);
+    if (completed < 0) return completed;
+  }
   return handle.layer.fallocate(handle.file, mode, off, len);
+}
+
+/** @returns null for what only a complete file can bear: moving its blocks about, or promising room for them. */
+function fallocateLazy(lazy: LazyFile, handle: OpenFile, mode: number, off: number, len: number): number | null {
+  if (off < 0 || len <= 0) return null;
+  const size = lazy.size();
+  if (size < 0) return size;
+  if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)) === 0 && off >= lazy.limit) {
+    // Nothing there is the lower's, and room that was never written to is no data.
+    const err = lazy.prepare(mode & FALLOC_FL_KEEP_SIZE ? off : off + len);
+    return err < 0 ? err : handle.layer.fallocate(handle.file, mode, off, len);
+  }
+  if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
+    return off >= size ? null : lazy.zero(off, Math.min(off + len, size));
+  }
+  const grows = off + len > size && mode === FALLOC_FL_ZERO_RANGE;
+  if (grows || (mode & ~FALLOC_FL_KEEP_SIZE) !== FALLOC_FL_ZERO_RANGE || off >= size) return null;
+  return lazy.zero(off, Math.min(off + len, size));
 }
 
 export function lseek(handle: OpenFile, off: number, whence: number): number {
   const err = follow(handle);
   if (err < 0) return err;
+  const lazy = incomplete(handle);
+  if (lazy !== null) return lazy.lseek(off, whence);
   const { limit } = handle;
   if (off >= limit) return -ENXIO;
   const found = handle.layer.lseek(handle.file, off, whence);
@@ -179,9 +246,25 @@ export function copyFileRange(from: OpenFile, offIn: number, to: OpenFile, offOu
   if (to.inode.protection & FS_IMMUTABLE_FL) return -EPERM;
   const err = follow(from);
   if (err < 0) return err;
+  if (incomplete(from) || incomplete(to)) return copyMixed(from, offIn, to, offOut, len);
   return to.layer.copyFileRange(from.file, offIn, to.file, offOut, len);
+}
+
+const COPY = 1024 * 1024;
+
+/** Where one of them is in two layers. A short copy is as good as a whole one. */
+function copyMixed(from: OpenFile, offIn: number, to: OpenFile, offOut: number, len: number): number {
+  // Bytes of one file over themselves are the kernel's to refuse.
+  if (from.inode === to.inode && offIn < offOut + len && offOut < offIn + len) return -EINVAL;
+  const buf = Buffer.allocUnsafe(Math.min(len, COPY));
+  const n = read(from, buf, 0, buf.length, offIn);
+  if (n <= 0) return n;
+  const lazy = incomplete(to);
+  return lazy ? lazy.write(buf, 0, n, offOut) : to.layer.write(to.file, buf, 0, n, offOut);
 }
 
 export function close(handle: OpenFile): void {
   handle.layer.close(handle.file);
+  handle.lazy?.detach();
+  handle.lazy = null;
 }

@@ -10,6 +10,8 @@ import { O_RDWR } from '../sys/constants.ts';
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { prepareIndex, withoutIndex } from './index-verify.ts';
 import { DirInode } from './inode.ts';
+import { resumeLazy } from './lazy-complete.ts';
+import { LAZY_FEATURE } from './lazy-registry.ts';
 import type { Config, Refusal } from './params.ts';
 import { readProtattr } from './protattr.ts';
 import { protectionOf } from './protection.ts';
@@ -34,7 +36,10 @@ export function fillSuper(config: Config, layers: SuperLayers, hooks: SuperHooks
     const refusal = prepareIndex(sb, layers.upper, layers.work);
     if (refusal) return refusal;
   }
-  return prepareRoot(sb) ?? sb;
+  const refusal = prepareRoot(sb);
+  if (refusal) return refusal;
+  if (layers.work && !config.readOnly) resumeLazy(sb);
+  return sb;
 }
 
 /** kernel: ovl_get_workdir and ovl_make_workdir. */
@@ -46,7 +51,7 @@ function prepareWork(sb: Super, layer: Layer): Refusal | null {
   const work = new Dentry(layer, base, 'work');
   if (sb.hooks.uid !== 0) layer.chmod(work, WORK_MODE_UNPRIVILEGED);
   let err = clearWatch(base);
-  if (err >= 0) err = cleanTree(base, 'work', WORK_DEPTH);
+  if (err >= 0) err = clearWork(base);
   if (err < 0) return fail(err, 'what an earlier mount left in work/ cannot be removed');
   err = layer.mkdir(base, 'work', sb.hooks.uid === 0 ? WORK_MODE : WORK_MODE_UNPRIVILEGED);
   if (err < 0 && err !== -EEXIST) return fail(err, 'work/ cannot be made in it');
@@ -63,6 +68,27 @@ function prepareWork(sb: Super, layer: Layer): Refusal | null {
   return sb.config.fsync === 'volatile' ? prepareVolatile(sb, work) : null;
 }
 
+/** All that an earlier mount left in work/, but for what it has still to do. */
+function clearWork(base: Dentry): number {
+  const { layer } = base;
+  const work = new Dentry(layer, base, 'work');
+  const entries: RawDirent[] = [];
+  const incompat = new Dentry(layer, work, 'incompat');
+  const kept = layer.readdir(incompat, entries) >= 0 && entries.length > 0;
+  layer.release(incompat);
+  if (!kept) {
+    layer.release(work);
+    return cleanTree(base, 'work', WORK_DEPTH);
+  }
+  entries.length = 0;
+  let err = layer.readdir(work, entries);
+  for (const { name } of entries) {
+    if (err >= 0 && name !== 'incompat') err = cleanTree(work, name, WORK_DEPTH - 1);
+  }
+  layer.release(work);
+  return Math.min(0, err);
+}
+
 /** work/work/incompat/NAME refuses every mount; an empty `incompat` does not count. */
 function incompatible(base: Dentry): Refusal | null {
   const layer = base.layer;
@@ -72,8 +98,9 @@ function incompatible(base: Dentry): Refusal | null {
   const err = layer.readdir(incompat, names);
   layer.release(incompat);
   layer.release(work);
-  if (err < 0 || names.length === 0) return null;
-  const name = names[0].name;
+  const unknown = err < 0 ? undefined : names.find((entry) => entry.name !== LAZY_FEATURE);
+  if (unknown === undefined) return null;
+  const { name } = unknown;
   const why =
     name === 'volatile'
       ? 'the upper was mounted volatile and not ended cleanly, so it may have lost data; if that is acceptable remove work/incompat/volatile and mount again'

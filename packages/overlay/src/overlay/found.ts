@@ -13,6 +13,8 @@ export interface Found {
   redirect: ByteString | null;
   /** The upper is metadata alone. */
   upperMetacopy: boolean;
+  /** The upper has only some of the data (lazy-file.ts). */
+  upperLazy: boolean;
   /** The length of the attribute of the first object, 0 where it holds its data. */
   metacopySize: number;
   /** The data is looked for in data-only layers, under this path, when it is needed. */

@@ -8,6 +8,7 @@ import { isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found, LowerId } from './found.ts';
 import { lowerIdentity } from './identify.ts';
 import { DirInode, Inode } from './inode.ts';
+import { adoptLazy, findLazy } from './lazy-files.ts';
 import { metacopyOf } from './metacopy.ts';
 import { unionNlink } from './nlink.ts';
 import { protectionOf } from './protection.ts';
@@ -55,6 +56,7 @@ function newInode(sb: Super, type: number, found: Found, st: Stat, origin: Lower
     // Without a count: the names in the upper, which are its links but for the entry itself.
     inode.nlink = unionNlink(sb, real, st.nlink, found.index.lowerNlink, Math.max(1, st.nlink - 1));
   }
+  if (found.upperLazy) adoptLazy(sb, inode, findLazy(sb, found));
   inode.ino = origin ? sb.mapIno(origin.fs, origin.ino) : sb.mapIno(sb.fsNumber(real.layer), st.ino);
   return inode;
 }

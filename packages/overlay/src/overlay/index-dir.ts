@@ -18,6 +18,7 @@ import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { type Inode, isDir } from './inode.ts';
+import { hasLazyMarks } from './lazy-files.ts';
 import { metacopySize } from './metacopy.ts';
 import { setNlinkLower, setNlinkUpper } from './nlink.ts';
 import { readProtattr } from './protattr.ts';
@@ -91,6 +92,11 @@ export function lookupIndex(sb: Super, found: Found, out: Stat): number {
 /** Looked up by the lower's name: what the walk has not seen of the upper. */
 function readMarks(sb: Super, found: Found, entry: Dentry): number {
   found.protection = readProtattr(sb, entry);
+  const names = entry.layer.listxattr(entry);
+  if (typeof names !== 'number' && hasLazyMarks(sb, names)) {
+    found.upperLazy = true;
+    return 0;
+  }
   const size = metacopySize(sb, entry);
   if (size < 0) return size;
   found.upperMetacopy = size > 0;

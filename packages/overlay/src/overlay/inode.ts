@@ -10,6 +10,7 @@
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR } from '../sys/constants.ts';
+import type { LazyFile } from './lazy-file.ts';
 import type { Metacopy } from './metacopy.ts';
 
 /** A further name of an inode. */
@@ -58,7 +59,9 @@ export class Inode {
   lowers: Dentry[];
   /** The object is metadata alone, and this knows of its data; null for every other. */
   metacopy: Metacopy | null = null;
-  /** It was, and its data has been copied up since (complete.ts). */
+  /** The upper has only some of the data, and this knows where the rest is; null for every other. */
+  lazy: LazyFile | null = null;
+  /** It was one of these, and its data has been copied up since (complete.ts). */
   completed = false;
   /** overlay.redirect of the upper: where to look in the lowers. */
   redirect: ByteString | null = null;

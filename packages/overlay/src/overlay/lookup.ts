@@ -14,6 +14,7 @@ import type { Found } from './found.ts';
 import { getInode } from './get-inode.ts';
 import { identify, isOrigin } from './identify.ts';
 import { attach, type DirInode, type Inode, isDir, prefer } from './inode.ts';
+import { hasLazyMarks } from './lazy-files.ts';
 import { metacopySize } from './metacopy.ts';
 import { readProtattr } from './protattr.ts';
 import type { Super } from './super.ts';
@@ -33,6 +34,8 @@ interface Walk {
   absoluteRedirect: boolean;
   /** The last object is metadata alone: the length of its attribute, else 0. */
   metacopy: number;
+  /** The upper has only some of the file's data. */
+  lazy: boolean;
   /** The lowest layer: its opaque and redirect marks cannot matter. */
   last: boolean;
   /** The overlay's own attributes found on the last object. */
@@ -129,7 +132,8 @@ function lookupFile(sb: Super, d: Dentry, w: Walk, prefix: ByteString, st: Stat)
     }
     w.hasOriginXattr = names.includes(sb.names.origin);
     w.protattr = regular && names.includes(sb.names.protattr);
-    if (regular && names.includes(sb.names.metacopy)) return lookupMetacopy(sb, d, w, prefix, names);
+    w.lazy = regular && d.layer === sb.upper && hasLazyMarks(sb, names);
+    if (regular && !w.lazy && names.includes(sb.names.metacopy)) return lookupMetacopy(sb, d, w, prefix, names);
     const escaped = names.includes(sb.names.escapedWhiteout) ? isEscapedWhiteout(sb, d, st) : 0;
     if (escaped < 0) return escaped;
     if (escaped > 0) asWhiteoutDevice(st);
@@ -220,6 +224,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     redirect: null,
     absoluteRedirect: false,
     metacopy: 0,
+    lazy: false,
     last: false,
     hasOriginXattr: false,
     protattr: false,
@@ -231,6 +236,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     opaque: false,
     redirect: null,
     upperMetacopy: false,
+    upperLazy: false,
     metacopySize: 0,
     dataRedirect: null,
     upperHasOrigin: false,
@@ -253,6 +259,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
       found.upperIno = out.ino;
       if (w.protattr) found.protection = readProtattr(sb, got);
       found.upperMetacopy = w.metacopy > 0;
+      found.upperLazy = w.lazy;
       found.metacopySize = w.metacopy;
       if (w.redirect?.startsWith('/')) stack = sb.root.lowers;
     }

@@ -6,6 +6,7 @@ import type { Dentry, Layer } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
 import { type DirInode, InodeTable } from './inode.ts';
+import { LazyFiles } from './lazy-files.ts';
 import { Listings } from './listings.ts';
 import type { Config } from './params.ts';
 import { XattrNames } from './xattrs.ts';
@@ -48,6 +49,7 @@ export class Super {
   readonly hooks: SuperHooks;
   readonly inodes: InodeTable = new InodeTable();
   readonly listings: Listings = new Listings();
+  readonly lazy: LazyFiles = new LazyFiles();
   /** Where every new object is built before it appears: workdir/work, or the index where there is one. */
   work: Dentry | null = null;
   /** workdir/index; null with `index=off`. */

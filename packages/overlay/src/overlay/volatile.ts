@@ -8,7 +8,7 @@
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { O_WRONLY, S_IFDIR } from '../sys/constants.ts';
-import { EIO, ENOENT, errnoName } from '../sys/errno.ts';
+import { EEXIST, EIO, ENOENT, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Refusal } from './params.ts';
 import type { Super } from './super.ts';
@@ -67,7 +67,7 @@ function markDirty(work: Dentry): number {
   let dir = work;
   for (const name of ['incompat', 'volatile']) {
     const err = layer.mkdir(dir, name, 0o700);
-    if (err < 0) return err;
+    if (err < 0 && err !== -EEXIST) return err;
     dir = new Dentry(layer, dir, name);
   }
   const file = layer.create(dir, 'dirty', O_WRONLY, 0o600);

@@ -9,6 +9,8 @@ import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { stillExpectEscapedWhiteouts, userWhiteoutValue } from './escaped-whiteout.ts';
 import { type Inode, isDir } from './inode.ts';
+import { completeLazy } from './lazy-complete.ts';
+import { pendingLazy, USER_GUARD, withLazy } from './lazy-files.ts';
 import { mayWriteXattr } from './protection.ts';
 import type { Super } from './super.ts';
 import { isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
@@ -27,11 +29,24 @@ function standsForDevice(sb: Super, inode: Inode, kept: ByteString): boolean {
   return inode.escapedWhiteout && kept === sb.names.escapedWhiteout;
 }
 
+/** The guard of a file that is not complete stands where a user could have an attribute of his. */
+function isGuard(inode: Inode, kept: ByteString): boolean {
+  return kept === USER_GUARD && pendingLazy(inode) !== null;
+}
+
+/** Before `kept` is changed: what is pinned to be put back, or stands in its place, must not win over it. */
+function beforeChange(inode: Inode, kept: ByteString): number {
+  const lazy = pendingLazy(inode);
+  if (lazy === null) return 0;
+  if (kept === USER_GUARD) return completeLazy(lazy, inode);
+  return lazy.record.pin ? withLazy(lazy, inode.upper!, () => lazy.unpin()) : 0;
+}
+
 export function getxattr(sb: Super, inode: Inode, name: ByteString): Buffer | number {
   const real = inode.real;
   const kept = inLayer(sb, name);
   if (typeof kept === 'number') return kept;
-  if (standsForDevice(sb, inode, kept)) return -ENODATA;
+  if (standsForDevice(sb, inode, kept) || isGuard(inode, kept)) return -ENODATA;
   return real.layer.getxattr(real, kept);
 }
 
@@ -42,7 +57,7 @@ export function listxattr(sb: Super, inode: Inode, seesTrusted: boolean): ByteSt
   if (typeof names === 'number') return names;
   const shown: ByteString[] = [];
   for (const name of names) {
-    const user = standsForDevice(sb, inode, name) ? null : sb.names.fromLayer(name);
+    const user = standsForDevice(sb, inode, name) || isGuard(inode, name) ? null : sb.names.fromLayer(name);
     if (user !== null && (seesTrusted || !isTrusted(user))) shown.push(user);
   }
   return shown;
@@ -64,6 +79,8 @@ export function setxattr(
   if (typeof kept === 'number') return kept;
   if (standsForDevice(sb, inode, kept)) return -EOPNOTSUPP;
   err = copyUp(sb, inode);
+  if (err < 0) return err;
+  err = beforeChange(inode, kept);
   if (err < 0) return err;
   const real = inode.upper!;
   const set = real.layer.setxattr(
@@ -89,6 +106,8 @@ export function removexattr(sb: Super, inode: Inode, name: ByteString): number {
     if (typeof have === 'number') return have;
   }
   err = copyUp(sb, inode);
+  if (err < 0) return err;
+  err = beforeChange(inode, kept);
   if (err < 0) return err;
   const real = inode.upper!;
   const removed = real.layer.removexattr(real, kept);

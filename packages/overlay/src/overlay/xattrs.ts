@@ -29,6 +29,8 @@ export class XattrNames {
   /** What an overlay on top of this one calls `whiteout` and `opaque`. */
   readonly escapedWhiteout: ByteString;
   readonly escapedOpaque: ByteString;
+  /** Ours: the copy-up of the file's data is not complete (lazy-record.ts). */
+  readonly lazy: ByteString;
 
   constructor(userxattr: boolean) {
     const p = userxattr ? USER_PREFIX : TRUSTED_PREFIX;
@@ -45,6 +47,7 @@ export class XattrNames {
     this.whiteout = `${p}whiteout`;
     this.escapedWhiteout = `${p}${ESCAPE}whiteout`;
     this.escapedOpaque = `${p}${ESCAPE}opaque`;
+    this.lazy = `${p}strata.lazy`;
   }
 
   /** Whether a layer's attribute belongs to the overlay itself (an escaped one does not). */

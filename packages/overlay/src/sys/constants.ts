@@ -165,6 +165,13 @@ export const FS_IOC_FSGETXATTR = 0x801c581f;
 export const FS_IOC_FSSETXATTR = 0x401c5820;
 /** _IOWR('f', 134, struct fsverity_digest), <linux/fsverity.h>. */
 export const FS_IOC_MEASURE_VERITY = 0xc0046686;
+/** Into a struct fiemap with its extents. */
+export const FS_IOC_FIEMAP = 0xc020660b;
+/** Writes everything back first, so that what is answered is on disk. */
+export const FIEMAP_FLAG_SYNC = 0x1;
+export const FIEMAP_EXTENT_LAST = 0x1;
+/** Allocated, and reads as zeros. */
+export const FIEMAP_EXTENT_UNWRITTEN = 0x800;
 /** In the first word of struct fsxattr. */
 export const FS_XFLAG_IMMUTABLE = 0x08;
 export const FS_XFLAG_APPEND = 0x10;
