@@ -11,7 +11,7 @@ import type { Super } from '../overlay/super.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
 import { EOPNOTSUPP } from '../sys/errno.ts';
-import type { Stat } from '../sys/stat.ts';
+import { Stat } from '../sys/stat.ts';
 
 /** Bytes that are compared at a time. */
 const CHUNK = 128 * 1024;
