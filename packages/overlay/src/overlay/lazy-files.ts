@@ -55,7 +55,7 @@ const UNREADABLE: LazyRecord = {
   pin: null,
 };
 
-export function readRecord(sb: Super, d: Dentry): LazyRecord {
+function readRecord(sb: Super, d: Dentry): LazyRecord {
   const value = d.layer.getxattr(d, sb.names.lazy);
   return (typeof value === 'number' ? null : decodeLazy(value)) ?? { ...UNREADABLE };
 }
