@@ -4,12 +4,12 @@
  *
  *   npm run soak -- stress [--seed N] [--seconds N]
  *   npm run soak -- fsx [--seed N] [--ops N] [--target fuse|kernel|plain|in-process] [--options redirect_dir=on,…]
- *   npm run soak -- faults [--seed N] (all errnos at all calls, all pairs of operations)
+ *   npm run soak -- faults [--seed N] [--tally FILE] (all errnos at all calls, all pairs of operations; with the FILE
+ *     of a run that was stopped it goes on there)
  *   npm run soak -- power-cut [--seed N] [--cuts N] [--overlay fuse|kernel|in-process|PROGRAM] [--options …]
  *
  * STRATA_CONFORMANCE_DIR puts the layers on a filesystem of one's choice.
  */
-import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import type { Backend } from './backend.ts';
@@ -17,6 +17,7 @@ import { type BaseDir, openBaseDir } from './base-dir.ts';
 import { fsx } from './fsx/fsx.ts';
 import { type PowerCutOptions, powerCut, powerCutUnavailable } from './power-cut/power-cut.ts';
 import { stress } from './stress.ts';
+import { tallied } from './tallied.ts';
 import { fuse } from './targets/fuse.ts';
 import { inProcess } from './targets/in-process.ts';
 import { kernel } from './targets/kernel.ts';
@@ -29,11 +30,13 @@ interface SoakOptions {
   cuts: number;
   target: string;
   overlay: string;
+  /** Where an earlier run has written down what it had done, or null. */
+  tally: string | null;
   /** Mount options, where they were said. */
   options: readonly string[] | null;
 }
 
-interface SoakResult {
+export interface SoakResult {
   operations: number;
   /** What it did, in a line or two. */
   did: string;
@@ -81,17 +84,9 @@ const soaks: Readonly<Record<string, Soak>> = {
       unsupported.length > 0 ? `\nnot supported by ${options.target} here: ${unsupported.join(', ')}` : '';
     return { operations, did: `on ${options.target}: ${JSON.stringify(done)}${without}`, wrong };
   },
-  /** The unit test, with all errnos at all calls. It runs from the sources, so by vitest. */
-  async faults(_base, { seed }) {
-    const args = ['vitest', 'run', '--project', 'unit', 'packages/overlay/src/ops/faults'];
-    const env = { ...process.env, STRATA_SOAK: 'faults', STRATA_SEED: String(seed) };
-    const { status } = spawnSync('npx', args, { env, stdio: 'inherit' });
-    return {
-      operations: 0,
-      did: '',
-      wrong: status === 0 ? [] : ['the unit test failed'],
-      sum: status === 0 ? 'all held' : 'failed',
-    };
+  /** The unit tests, with all errnos at all calls. */
+  async faults(_base, { seed, tally }) {
+    return tallied('packages/overlay/src/ops/faults', seed, tally, 'points');
   },
   /** Half of the cuts on ext4, half on xfs, with and without reflink. */
   async 'power-cut'(base, { seed, cuts, overlay, options }) {
@@ -128,6 +123,7 @@ const { values, positionals } = parseArgs({
     ops: { type: 'string', default: '50000' },
     target: { type: 'string', default: 'fuse' },
     options: { type: 'string' },
+    tally: { type: 'string' },
   },
 });
 const [name] = positionals;
@@ -143,7 +139,17 @@ if (soak === undefined || !Number.isSafeInteger(seed) || !(seconds > 0) || !(ope
 }
 const base = openBaseDir(sys);
 const { target, overlay } = values;
-const options = { seed, seconds, operations, cuts, target, overlay, options: values.options?.split(',') ?? null };
+const tally = values.tally ?? null;
+const options = {
+  seed,
+  tally,
+  seconds,
+  operations,
+  cuts,
+  target,
+  overlay,
+  options: values.options?.split(',') ?? null,
+};
 const result = await soak(base, options).finally(() => base.close());
 if (result.did !== '') console.log(`${result.operations} operations ${result.did}`);
 for (const line of result.wrong) {

@@ -214,7 +214,7 @@ function judge(
     }
     const st = new Stat();
     const missing = layer.lookup(above!, name, st) < 0;
-    const whiteout = !missing && isAnyWhiteout(sb, above!, name, st);
+    const whiteout = !missing && isAnyWhiteout(sb, above!, name, st) > 0;
     const path = join(above, name);
     const shown = missing || whiteout ? null : statOf(sb, new Dentry(layer, above!, name));
     Object.assign(answer, { path, opaque: false, redirect: null, st: shown });

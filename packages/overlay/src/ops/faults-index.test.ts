@@ -2,7 +2,8 @@
  * Faults and crashes (faults.test.ts) where hard links are kept over copy-up: names, index entries and
  * the counts of links are in step whatever fails.
  */
-import { linkOperations, operations } from '../../test/support/faults/operations.ts';
+import { linkOperations } from '../../test/support/faults/link-operations.ts';
+import { operations } from '../../test/support/faults/operations.ts';
 import { faultSuite } from '../../test/support/faults/suite.ts';
 
 const further = [

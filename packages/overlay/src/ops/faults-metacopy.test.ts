@@ -2,7 +2,9 @@
  * Faults and crashes (faults.test.ts) where metadata is copied up alone: a file without its data shows
  * the lower's, and the data is complete or not there at all, whatever fails.
  */
-import { metacopyOperations, type Operation, operations, redirecting } from '../../test/support/faults/operations.ts';
+import { metacopyOperations } from '../../test/support/faults/link-operations.ts';
+import { type Operation, redirecting } from '../../test/support/faults/operation.ts';
+import { operations } from '../../test/support/faults/operations.ts';
 import { faultSuite } from '../../test/support/faults/suite.ts';
 
 const further = [

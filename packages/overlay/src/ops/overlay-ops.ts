@@ -8,6 +8,7 @@ import * as creating from '../overlay/create.ts';
 import * as files from '../overlay/file.ts';
 import { getFileattr, setFileattr } from '../overlay/fileattr.ts';
 import { type DirInode, type Inode, isDir, type ListedEntry } from '../overlay/inode.ts';
+import { settle } from '../overlay/left-whiteout.ts';
 import { lookup } from '../overlay/lookup.ts';
 import { DOTS, entryIno, indexAfter, list } from '../overlay/readdir.ts';
 import { rmdir, unlink } from '../overlay/remove.ts';
@@ -464,12 +465,15 @@ export class OverlayOps implements Ops {
 
   destroy(): void {
     for (const handle of this.files.all()) files.close(handle);
+    settle(this.sb, this.sb.root);
     this.sb.destroy();
   }
 
   private dir(nodeid: number): DirInode | number {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
-    return isDir(inode) ? inode : -ENOTDIR;
+    if (!isDir(inode)) return -ENOTDIR;
+    const err = this.sb.left.length > 0 ? settle(this.sb, inode) : 0;
+    return err < 0 ? err : inode;
   }
 }

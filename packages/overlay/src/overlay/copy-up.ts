@@ -64,7 +64,9 @@ export function copyUp(sb: Super, inode: Inode, maxData?: number): number {
 /** Of an inode that lives in the index a further name may be about to be changed. */
 function copyUpName(sb: Super, inode: Inode): number {
   if (inode.index === null || isDir(inode)) return 0;
-  if (inode.parent === null || sb.config.readOnly || hasUpperAlias(sb, inode)) return 0;
+  if (inode.parent === null || sb.config.readOnly) return 0;
+  const alias = hasUpperAlias(sb, inode);
+  if (alias !== 0) return Math.min(0, alias);
   const err = copyUp(sb, inode.parent);
   return err < 0 ? err : linkUp(sb, inode);
 }

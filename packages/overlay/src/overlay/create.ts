@@ -145,7 +145,7 @@ function standing(sb: Super, parent: DirInode, name: ByteString): number {
   const err = dir.layer.lookup(dir, name, st);
   if (err === -ENOENT) return 0;
   if (err < 0) return err;
-  return isAnyWhiteout(sb, dir, name, st) ? 1 : -EEXIST;
+  return isAnyWhiteout(sb, dir, name, st) || -EEXIST;
 }
 
 /** inode_init_owner, umask and default ACL, as the directory that it will appear in has them. */

@@ -18,7 +18,7 @@ import {
   S_IFCHR,
   S_IFREG,
 } from '../sys/constants.ts';
-import { EEXIST, EINVAL, EIO, ENODATA, ENOENT, ENOTEMPTY, ENXIO } from '../sys/errno.ts';
+import { EEXIST, EINVAL, EIO, ENAMETOOLONG, ENODATA, ENOENT, ENOTEMPTY, ENXIO } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import { type FaultPlan, faultSys } from '../sys/sys-fault.ts';
@@ -275,31 +275,48 @@ describe('RENAME_WHITEOUT', () => {
     expect(fs.readdirSync(union.at('w/work'))).toEqual([]);
   });
 
-  it('is undone where its whiteout cannot be put in place', () => {
+  it.each(['later', 'by the next mount'])('is done once the rename is: its whiteout is put in place %s', (when) => {
     put('l1/f', 'content');
     put('l1/gone', 'gone');
     put('l1/d/g', 'g');
+    put('u/up', 'up');
     const real = openSys();
-    let left = 0;
+    let fails = '';
     const failing: Sys = Object.create(real, {
       renameat2: {
-        value: (...args: Parameters<Sys['renameat2']>) => (left-- === 1 ? -EIO : real.renameat2(...args)),
+        value: (...args: Parameters<Sys['renameat2']>) => (args[3] === fails ? -EIO : real.renameat2(...args)),
       },
     });
-    const ops = union.mount(failing);
+    let ops = union.mount(failing);
     expect(ops.unlink(me, 1, 'gone')).toBe(0);
-    for (const to of ['new', 'gone']) {
-      left = 2;
-      expect(rename(ops, ['', 'f'], ['', to], RENAME_WHITEOUT)).toBe(-EIO);
-      expect(listing(ops, '')).toEqual(['d', 'f']);
-      expect(stat(ops, 'f').size).toBe(7);
-      expect([walk(ops, 'new'), walk(ops, 'gone')]).toEqual([-ENOENT, -ENOENT]);
+    // Its copy-up is a rename of that name too.
+    expect(setattr(ops, 'd', { valid: ATTR_MODE, mode: 0o755 })).toBe(0);
+    const moves: [from: string, to: string][] = [
+      ['f', 'gone'],
+      ['d', 'new'],
+      ['up', 'gone'],
+    ];
+    for (const [from, to] of moves) {
+      fails = from;
+      expect(rename(ops, ['', from], ['', to], RENAME_WHITEOUT)).toBe(0);
+      // Nobody is told that there is nothing.
+      expect(walk(ops, from)).toBe(-EIO);
+      expect(ops.mkdir(me, 1, from, 0o755, new EntryOut(new Stat()))).toBe(-EIO);
+      if (when !== 'later') union.unmount();
+      fails = '';
+      if (when !== 'later') ops = union.mount(failing);
+      expectDevice(ops, from);
     }
-    union.unmount();
-    const again = union.mount();
-    expect(listing(again, '')).toEqual(['d', 'f']);
-    expect(rename(again, ['', 'f'], ['', 'gone'], RENAME_WHITEOUT)).toBe(0);
-    expect(listing(again, '')).toEqual(['d', 'f|', 'gone']);
+    expect(listing(ops, '')).toEqual(['d|', 'f|', 'gone', 'new', 'up|']);
+    expect(stat(ops, 'gone').size).toBe(2);
+    expect(fs.readdirSync(union.at('w/work')).filter((name) => name.endsWith('.left'))).toEqual([]);
+  });
+
+  it('below a directory, for which no note is long enough, leaves its whiteout too', () => {
+    put('l1/f', 'content');
+    const ops = union.mount(Object.create(openSys(), { symlinkat: { value: () => -ENAMETOOLONG } }) as Sys);
+    expect(rename(ops, ['', 'f'], ['', 'g'], RENAME_WHITEOUT)).toBe(0);
+    expectDevice(ops, 'f');
   });
 
   it('changes nothing where the rename is refused', () => {

@@ -12,6 +12,7 @@ import { prepareIndex, withoutIndex } from './index-verify.ts';
 import { DirInode } from './inode.ts';
 import { resumeLazy } from './lazy-complete.ts';
 import { LAZY_FEATURE } from './lazy-registry.ts';
+import { settleLeftovers } from './left-whiteout.ts';
 import type { Config, Refusal } from './params.ts';
 import { readProtattr } from './protattr.ts';
 import { protectionOf } from './protection.ts';
@@ -51,6 +52,10 @@ function prepareWork(sb: Super, layer: Layer): Refusal | null {
   const work = new Dentry(layer, base, 'work');
   if (sb.hooks.uid !== 0) layer.chmod(work, WORK_MODE_UNPRIVILEGED);
   let err = clearWatch(base);
+  // A dentry of its own: the directory that it holds open goes.
+  const before = new Dentry(layer, base, 'work');
+  if (err >= 0) err = settleLeftovers(sb, before);
+  layer.release(before);
   if (err >= 0) err = clearWork(base);
   if (err < 0) return fail(err, 'what an earlier mount left in work/ cannot be removed');
   err = layer.mkdir(base, 'work', sb.hooks.uid === 0 ? WORK_MODE : WORK_MODE_UNPRIVILEGED);

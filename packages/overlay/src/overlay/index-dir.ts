@@ -134,10 +134,11 @@ export function createDirEntry(sb: Super, name: ByteString, made: Dentry): numbe
   return err;
 }
 
-/** Whether the primary name of an indexed non-directory is in the upper (kernel: upper alias). */
-export function hasUpperAlias(sb: Super, inode: Inode): boolean {
+/** Whether the primary name of an indexed non-directory is in the upper (kernel: upper alias): 1, 0, or a negative errno. */
+export function hasUpperAlias(sb: Super, inode: Inode): number {
   const dir = inode.parent!.upper;
-  return dir !== null && dir.layer.lookup(dir, inode.name, sb.scratch) >= 0;
+  const err = dir === null ? -ENOENT : dir.layer.lookup(dir, inode.name, sb.scratch);
+  return err === -ENOENT ? 0 : err < 0 ? err : 1;
 }
 
 /** kernel ovl_link_up: the primary name of an indexed inode, whose parent is in the upper, gets there too. */

@@ -10,6 +10,7 @@ import { S_IFDIR } from '../sys/constants.ts';
 import { EEXIST, EINVAL, EIO, ENODATA, ENOENT, ESTALE, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { verifyHandle } from './identify.ts';
+import { settleLeftovers } from './left-whiteout.ts';
 import { unionNlink } from './nlink.ts';
 import { decodeOrigin } from './origin.ts';
 import type { Config, Refusal } from './params.ts';
@@ -95,7 +96,8 @@ function clearUp(sb: Super, dir: Dentry): number {
   const { layer } = dir;
   const names: RawDirent[] = [];
   const st = new Stat();
-  let err = layer.readdir(dir, names);
+  let err = settleLeftovers(sb, dir);
+  if (err >= 0) err = layer.readdir(dir, names);
   for (const { name } of names) {
     if (err < 0) break;
     if (name.startsWith('#')) {

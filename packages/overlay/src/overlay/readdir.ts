@@ -32,18 +32,21 @@ function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<
   const aufs = sb.config.aufsWhiteouts && dir.layer !== sb.upper;
   const escaped = mayHoldEscapedWhiteouts(sb, dir);
   const files = mayHoldXwhiteouts(sb, dir);
+  if (files < 0) return files;
   for (const entry of raw) {
     if (aufs && entry.name.startsWith(AUFS_PREFIX)) {
       whiteouts.add(entry.name.slice(AUFS_PREFIX.length));
       continue;
     }
-    if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || ((escaped || files) && entry.type === DT_REG)) {
+    if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || ((escaped || files > 0) && entry.type === DT_REG)) {
       const found = dir.layer.lookup(dir, entry.name, st);
       if (found === -ENOENT) continue;
       // Were it passed over, a whiteout that could not be looked at would show what it hides.
       if (found < 0) return found;
       const d = new Dentry(dir.layer, dir, entry.name);
-      if (isWhiteout(st) || (files && isXwhiteout(sb, d, st))) {
+      const whiteout = isWhiteout(st) ? 1 : files > 0 ? isXwhiteout(sb, d, st) : 0;
+      if (whiteout < 0) return whiteout;
+      if (whiteout > 0) {
         whiteouts.add(entry.name);
         continue;
       }

@@ -25,7 +25,7 @@ export function lowerPositive(sb: Super, parent: DirInode, name: ByteString): bo
   for (const dir of parent.lowers) {
     const err = dir.layer.lookup(dir, name, st);
     // What cannot be looked at is taken to be there: without a whiteout it would come back.
-    if (err !== -ENOENT && err !== -ENAMETOOLONG) return err < 0 || !isAnyWhiteout(sb, dir, name, st);
+    if (err !== -ENOENT && err !== -ENAMETOOLONG) return err < 0 || isAnyWhiteout(sb, dir, name, st) <= 0;
     if (sb.config.aufsWhiteouts && dir.layer.lookup(dir, AUFS_PREFIX + name, st) >= 0) return false;
   }
   return false;

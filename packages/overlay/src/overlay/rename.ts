@@ -5,8 +5,8 @@
  * behind where a lower still holds the old name.
  *
  * Crash points: a redirect or opaque mark without its rename changes nothing that is seen, as the
- * redirect names the place where the directory still is. RENAME_WHITEOUT is two steps: between them
- * nothing stands under the old name, so that an overlay on top would show its own lower's there again.
+ * redirect names the place where the directory still is. What a user's RENAME_WHITEOUT leaves is put in place after
+ * it, and is there all the same (left-whiteout.ts).
  */
 import { Dentry, type RawDirent } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
@@ -17,6 +17,7 @@ import { copyUp, copyXattrs } from './copy-up.ts';
 import { buildEscapedWhiteout, type Creator } from './create.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { attach, type DirInode, detach, follow, type Inode, isDir, move, prefer } from './inode.ts';
+import { forgetLeft, leave, noteLeft } from './left-whiteout.ts';
 import { lookup } from './lookup.ts';
 import { mayCreate, mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
@@ -77,31 +78,14 @@ export function rename(
   }
   if (exchange) return swap(oldParent, oldName, newParent, newName, source, target!);
   if (!(flags & RENAME_WHITEOUT)) return replace(sb, oldParent, oldName, newParent, newName, source, target, false);
-  const left = buildEscapedWhiteout(sb, who, oldParent);
-  if (typeof left === 'number') return left;
-  err = replace(sb, oldParent, oldName, newParent, newName, source, target, true);
-  // Over a whiteout of our own, so that nothing has to be allocated.
-  if (err >= 0) {
-    err = sb.work!.layer.rename(sb.work!, left, oldParent.upper!, oldName, 0);
-    if (err < 0 && target === null) takeBack(oldParent, oldName, newParent, newName, source);
-  }
-  if (err < 0) cleanup(sb, left);
+  const temp = buildEscapedWhiteout(sb, who, oldParent);
+  if (typeof temp === 'number') return temp;
+  const left = { dir: oldParent, name: oldName, temp };
+  err = noteLeft(sb, left);
+  if (err >= 0) err = replace(sb, oldParent, oldName, newParent, newName, source, target, true);
+  if (err < 0) forgetLeft(sb, left);
+  else leave(sb, left);
   return err;
-}
-
-/** Undoes a rename that has replaced nothing and left a whiteout of ours, which the new name gets: there may have been one. */
-function takeBack(
-  oldParent: DirInode,
-  oldName: ByteString,
-  newParent: DirInode,
-  newName: ByteString,
-  source: Inode,
-): void {
-  const { upper } = newParent;
-  if (upper!.layer.rename(upper!, newName, oldParent.upper!, oldName, RENAME_EXCHANGE) < 0) return;
-  move(source, newParent, newName, oldParent, oldName);
-  dirModified(oldParent);
-  dirModified(newParent);
 }
 
 function find(sb: Super, parent: DirInode, name: ByteString): Inode | number {
@@ -195,9 +179,9 @@ function replace(
   const newDir = newParent.upper!;
   const layer = oldDir.layer;
   const leavesWhiteout = whiteout || lowerPositive(sb, oldParent, oldName);
-  const standing = target === null ? standsWhiteout(sb, newParent, newName) : false;
-  if (typeof standing === 'number') return standing;
-  const whiteoutThere = standing;
+  const standing = target === null ? standsWhiteout(sb, newParent, newName) : 0;
+  if (standing < 0) return standing;
+  const whiteoutThere = standing > 0;
   let flags = 0;
   if (leavesWhiteout) flags = whiteoutThere ? RENAME_EXCHANGE : RENAME_WHITEOUT;
   else if (isDir(source) && whiteoutThere) flags = RENAME_EXCHANGE;
@@ -234,11 +218,12 @@ function replace(
   return 0;
 }
 
-function standsWhiteout(sb: Super, parent: DirInode, name: ByteString): boolean | number {
+/** 1, 0, or a negative errno. */
+function standsWhiteout(sb: Super, parent: DirInode, name: ByteString): number {
   const st = new Stat();
   const dir = parent.upper!;
   const err = dir.layer.lookup(dir, name, st);
-  if (err === -ENOENT) return false;
+  if (err === -ENOENT) return 0;
   return err < 0 ? err : isAnyWhiteout(sb, dir, name, st);
 }
 

@@ -7,6 +7,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
 import { type DirInode, InodeTable } from './inode.ts';
 import { LazyFiles } from './lazy-files.ts';
+import type { LeftWhiteout } from './left-whiteout.ts';
 import { Listings } from './listings.ts';
 import type { Config } from './params.ts';
 import { XattrNames } from './xattrs.ts';
@@ -56,6 +57,8 @@ export class Super {
   indexDir: Dentry | null = null;
   readonly workLayer: Layer | null;
   root!: DirInode;
+  /** Users' whiteouts that could not be put in their places yet (left-whiteout.ts). */
+  readonly left: LeftWhiteout[] = [];
   /** The whiteout that others are hard-linked from, as a name in `work`; null until the first. */
   whiteout: ByteString | null = null;
   /** O_TMPFILE works in the workdir. */

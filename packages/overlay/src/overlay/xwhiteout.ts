@@ -10,24 +10,32 @@
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFREG } from '../sys/constants.ts';
+import { EACCES, ENODATA, EOPNOTSUPP, EPERM } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import type { Super } from './super.ts';
 import { isWhiteout } from './whiteout.ts';
 
-/** Whether a layer's object, `st` as it lies there, is such a file. */
-export function isXwhiteout(sb: Super, d: Dentry, st: Stat): boolean {
-  if (st.type !== S_IFREG || st.size !== 0) return false;
-  return typeof d.layer.getxattr(d, sb.names.whiteout) !== 'number';
+/** There is no such attribute, or none that this user may know of: then the kernel goes on without, too. */
+const absent: ReadonlySet<number> = new Set([-ENODATA, -EOPNOTSUPP, -EACCES, -EPERM]);
+
+/** Whether a layer's object, `st` as it lies there, is such a file: 1, 0, or a negative errno. */
+export function isXwhiteout(sb: Super, d: Dentry, st: Stat): number {
+  if (st.type !== S_IFREG || st.size !== 0) return 0;
+  const value = d.layer.getxattr(d, sb.names.whiteout);
+  if (typeof value !== 'number') return 1;
+  // Were a failure passed over, what the whiteout deletes would count as there.
+  return absent.has(value) ? 0 : value;
 }
 
-/** Whether what was found at (dir, name) says that the name is deleted, in whichever way. */
-export function isAnyWhiteout(sb: Super, dir: Dentry, name: ByteString, st: Stat): boolean {
-  return isWhiteout(st) || isXwhiteout(sb, new Dentry(dir.layer, dir, name), st);
+/** Whether what was found at (dir, name) says that the name is deleted, in whichever way: 1, 0, or a negative errno. */
+export function isAnyWhiteout(sb: Super, dir: Dentry, name: ByteString, st: Stat): number {
+  return isWhiteout(st) ? 1 : isXwhiteout(sb, new Dentry(dir.layer, dir, name), st);
 }
 
-/** Whether a listing of this real directory has to look at its regular files. */
-export function mayHoldXwhiteouts(sb: Super, dir: Dentry): boolean {
-  if (dir.layer === sb.upper) return false;
+/** Whether a listing of this real directory has to look at its regular files: 1, 0, or a negative errno. */
+export function mayHoldXwhiteouts(sb: Super, dir: Dentry): number {
+  if (dir.layer === sb.upper) return 0;
   const value = dir.layer.getxattr(dir, sb.names.opaque);
-  return typeof value !== 'number' && value.length === 1 && value[0] === 0x78;
+  if (typeof value !== 'number') return value.length === 1 && value[0] === 0x78 ? 1 : 0;
+  return absent.has(value) ? 0 : value;
 }

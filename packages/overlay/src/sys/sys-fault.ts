@@ -67,6 +67,11 @@ export const changingCalls: readonly SysCall[] = [
   'fremovexattr',
 ];
 
+/** The calls that may move fewer bytes than they were asked to: `calls` of a plan with `short`. */
+export const movingCalls: readonly SysCall[] = (Object.keys(callArguments) as SysCall[]).filter((name) =>
+  callArguments[name].includes('length'),
+);
+
 export function faultSys(inner: Sys, plan: FaultPlan): FaultSys {
   let counted = 0;
   let fired = false;

@@ -21,7 +21,8 @@ import { openSys } from '../../../src/sys/sys-koffi.ts';
 import { openDescriptors } from '../open-descriptors.ts';
 import { isRoot } from '../temp-dir.ts';
 import { Union } from '../union.ts';
-import { layLowers, layUpper, must, type Operation, Refused } from './operations.ts';
+import { layLowers, layUpper, must, Refused } from './layers.ts';
+import type { Operation } from './operation.ts';
 import { wholeTree, wholeView } from './whole-view.ts';
 
 export type Ending = 'retry' | 'remount' | 'crash';
@@ -52,6 +53,8 @@ export class FaultBench {
   readonly #union = new Union();
   readonly #options: Options;
   readonly #lowers: string[];
+  /** What is seen before an operation, by each: the same whenever it is prepared. */
+  readonly #old = new WeakMap<Operation, string[]>();
   /** Whether the kernel's overlay can be asked. */
   readonly kernel: boolean;
 
@@ -129,7 +132,7 @@ export class FaultBench {
       const faulty = faultSys(operation.on?.(real) ?? real, plan);
       const o = u.mount(faulty.sys, this.#options.params);
       const run = operation.prepare(o);
-      const old = this.#view(o);
+      const old = this.#oldView(o, operation);
       plan.at = faulty.counted + fault.at;
       const result = run();
       const { fired } = faulty;
@@ -146,7 +149,7 @@ export class FaultBench {
       let seen: string[] = [];
       if (ending === 'crash') {
         u.unmount();
-        if (this.kernel) judge(result, timed, this.#kernelView());
+        if (this.kernel && !operation.finishes) judge(result, timed, this.#kernelView());
       } else {
         seen = this.#view(o);
         judge(result, (lines) => timed(counted(lines)), seen);
@@ -157,6 +160,7 @@ export class FaultBench {
           if (again >= 0) seen = this.#view(o);
           if (again >= 0) expect(timed(counted(seen))).toEqual(timed(counted(done)));
         }
+        operation.end?.(o);
         for (let nodeid = 2; nodeid < 1000; nodeid++) o.forget(nodeid, Number.MAX_SAFE_INTEGER);
         expect(o.nodes.size).toBe(1);
         u.unmount();
@@ -165,6 +169,10 @@ export class FaultBench {
       const fresh = this.#view(u.mount(real, this.#options.params));
       judge(Math.max(result, again), result < 0 ? timed : (lines) => lines, fresh);
       if (ending !== 'crash') expect(counted(fresh)).toEqual(counted(seen));
+      if (ending === 'crash' && this.kernel && operation.finishes) {
+        u.unmount();
+        expect(this.#kernelView()).toEqual(fresh);
+      }
       expect(readdirSync(this.#at('w/work'))).toEqual([]);
       return { fired, done: [...done] };
     } finally {
@@ -179,6 +187,14 @@ export class FaultBench {
 
   #view(o: OverlayOps): string[] {
     return wholeView(o, this.#links);
+  }
+
+  #oldView(o: OverlayOps, operation: Operation): string[] {
+    const known = this.#old.get(operation);
+    if (known) return known;
+    const old = this.#view(o);
+    this.#old.set(operation, old);
+    return old;
   }
 
   /** An operation that said so is done; else it is done or it is not. */

@@ -1,16 +1,16 @@
 /**
  * The tests of faults for one set of mount options: each operation with its Nth system call failing,
  * for N = 1 to the last. Here each call fails with an errno that takes turns, every other one for ever
- * too; `npm run soak -- faults` (STRATA_SOAK=faults) has every errno at every call.
+ * too; `npm run soak -- faults` (STRATA_SOAK=faults) has every errno at every call, once and for ever.
  */
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, test } from 'vitest';
 import { EDQUOT, EIO, ENOSPC, EROFS } from '../../../src/sys/errno.ts';
+import { movingCalls } from '../../../src/sys/sys-fault.ts';
 import { FaultBench, type Options } from './bench.ts';
-import type { Operation } from './operations.ts';
+import type { Operation } from './operation.ts';
+import { seed, soak, tallied } from './tally.ts';
 
 const errnos = [EIO, ENOSPC, EDQUOT, EROFS];
-const soak = process.env.STRATA_SOAK === 'faults';
-const seed = Number(process.env.STRATA_SEED ?? 1);
 /** More than fits into most reads and writes, so that they are left alone, and less than a chunk. */
 const SHORT = 100_000;
 
@@ -18,36 +18,61 @@ export function faultSuite(options: Options, operations: Readonly<Record<string,
   const bench = new FaultBench(options);
   afterAll(() => bench.end());
 
-  describe.each(Object.entries(operations))('%s', (_, operation) => {
+  describe.each(Object.entries(operations))('%s', (name, operation) => {
+    const part = (what: string): string => `${options.text} ${name}: ${what}`;
+
     test('each call failing', () => {
-      const done = bench.done(operation);
-      const turn = (n: number): number[] => (soak ? errnos : [errnos[(n + seed) % errnos.length]]);
-      let fired = true;
-      let n = 0;
-      while (fired) {
-        n++;
-        for (const errno of turn(n)) fired = bench.try(operation, { at: n, errno }, 'retry', done);
-        // One of two that follow each other, by the seed.
-        if (!soak && (n + (seed >> 2)) % 2 === 0) continue;
-        for (const errno of turn(n + 1)) bench.try(operation, { at: n, errno, forever: true }, 'remount', done);
-        if (!soak) continue;
-        for (const errno of errnos) {
-          bench.try(operation, { at: n, errno }, 'remount', done);
-          bench.try(operation, { at: n, errno, forever: true }, 'retry', done);
-        }
-      }
-      expect(n).toBeGreaterThan(1);
-    }, 600_000);
+      tallied(part('failing'), () => (soak ? failing : sampled)(bench, operation));
+    }, 1_200_000);
 
     test('each call moving less than it should', () => {
-      const done = bench.done(operation);
-      for (let at = 1; bench.try(operation, { at, short: SHORT }, 'remount', done); at++);
-      bench.try(operation, { at: 1, short: SHORT, forever: true }, 'retry', done);
-    }, 600_000);
+      tallied(part('short'), () => {
+        const done = bench.done(operation);
+        const short = { short: SHORT, calls: movingCalls };
+        bench.try(operation, { at: 1, ...short, forever: true }, 'retry', done);
+        let at = 1;
+        while (bench.try(operation, { at, ...short }, 'remount', done)) at++;
+        return at;
+      });
+    }, 1_200_000);
 
     test('the process gone at each call', () => {
-      const done = bench.done(operation);
-      for (let at = 1; bench.try(operation, { at, errno: EIO, forever: true }, 'crash', done); at++);
-    }, 600_000);
+      tallied(part('gone'), () => {
+        const done = bench.done(operation);
+        let at = 1;
+        while (bench.try(operation, { at, errno: EIO, forever: true }, 'crash', done)) at++;
+        return at - 1;
+      });
+    }, 1_200_000);
   });
+}
+
+/** The errno of the turn at each call; at one of two that follow each other for ever too, by the seed. @returns points tried. */
+function sampled(bench: FaultBench, operation: Operation): number {
+  const done = bench.done(operation);
+  let points = 0;
+  for (let at = 1, fired = true; fired; at++) {
+    fired = bench.try(operation, { at, errno: errnos[(at + seed) % errnos.length] }, 'retry', done);
+    points += fired ? 1 : 0;
+    if (!fired || (at + (seed >> 2)) % 2 === 0) continue;
+    bench.try(operation, { at, errno: errnos[(at + 1 + seed) % errnos.length], forever: true }, 'remount', done);
+    points++;
+  }
+  return points;
+}
+
+/** Every errno at each call, once and for ever; each call has seen each ending after each of the two. @returns points tried. */
+function failing(bench: FaultBench, operation: Operation): number {
+  const done = bench.done(operation);
+  let points = 0;
+  for (let at = 1, fired = true; fired; at++) {
+    for (const [i, errno] of errnos.entries()) {
+      const turn = (i + at + seed) % errnos.length === 0;
+      fired = bench.try(operation, { at, errno }, turn ? 'remount' : 'retry', done);
+      if (!fired) break;
+      bench.try(operation, { at, errno, forever: true }, turn ? 'retry' : 'remount', done);
+      points += 2;
+    }
+  }
+  return points;
 }

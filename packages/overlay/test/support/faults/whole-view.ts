@@ -15,6 +15,7 @@ import {
   FS_IOC_GETFLAGS,
   O_DIRECTORY,
   O_RDONLY,
+  S_IFCHR,
   S_IFDIR,
   S_IFLNK,
   S_IFREG,
@@ -23,7 +24,7 @@ import { ENOENT } from '../../../src/sys/errno.ts';
 import { Stat } from '../../../src/sys/stat.ts';
 import type { Sys } from '../../../src/sys/sys.ts';
 import { me } from '../union.ts';
-import { FS_NODUMP_FL } from './operations.ts';
+import { bigContent, FS_NODUMP_FL, prefix } from './layers.ts';
 
 const began = Math.floor(Date.now() / 1000) - 1;
 const buf = Buffer.alloc(4 << 20);
@@ -66,11 +67,19 @@ function describe<Ref>(look: Look<Ref>, ref: Ref, st: Stat, links: boolean): str
     const length = look.read(ref, st.size);
     if (length !== st.size) throw new Error(`size ${st.size}, but ${length} bytes`);
     const data = buf.subarray(0, length);
-    parts.push(length < 100 ? data.toString('latin1') : createHash('sha1').update(data).digest('hex'));
+    parts.push(contentOf(data));
   }
   if (st.type === S_IFREG) parts.push(`flags ${look.flags(ref) & (FS_NODUMP_FL | FS_IMMUTABLE_FL)}`);
-  for (const [name, value] of look.xattrs(ref)) parts.push(`${name}=${value}`);
+  for (const [name, value] of look.xattrs(ref)) {
+    // It says that there may be users' whiteouts, and is written before there are.
+    if (name !== `${prefix}opaque` || value !== 'x') parts.push(`${name}=${value}`);
+  }
   return parts.join(' ');
+}
+
+function contentOf(data: Buffer): string {
+  if (data.length < 100) return data.toString('latin1');
+  return data.equals(bigContent) ? 'all that is big' : createHash('sha1').update(data).digest('hex');
 }
 
 function good<T>(result: T | number, what: string): T {
@@ -118,6 +127,10 @@ export function wholeView(o: OverlayOps, links: boolean): string[] {
   return lines(look, 1, links);
 }
 
+function isMarked(sys: Sys, path: ByteString, st: Stat): boolean {
+  return st.type === S_IFREG && st.size === 0 && sys.getxattrat(AT_FDCWD, path, `${prefix}whiteout`, buf) === 4;
+}
+
 /** The same of a directory, as the kernel shows it. */
 export function wholeTree(sys: Sys, root: ByteString, links: boolean): string[] {
   const small = Buffer.alloc(65536);
@@ -139,6 +152,8 @@ export function wholeTree(sys: Sys, root: ByteString, links: boolean): string[] 
       // The kernel lists the whiteouts of a directory that merges with nothing (docs/differences.md).
       if (found === -ENOENT) return;
       good(found, `${path}/${name}`);
+      // It shows a user's whiteout as what stands for it.
+      if (isMarked(sys, `${path}/${name}`, st)) st.mode = S_IFCHR | (st.mode & 0o7777);
       visit(`${path}/${name}`, st);
     },
     target: (path) => good<ByteString>(sys.readlinkat(AT_FDCWD, path), path),
@@ -158,10 +173,12 @@ export function wholeTree(sys: Sys, root: ByteString, links: boolean): string[] 
     xattrs(path) {
       const length = good<number>(sys.listxattrat(AT_FDCWD, path, small), path);
       const all = fromBuffer(small, 0, length).split('\0').slice(0, -1).sort();
-      return all.map((name) => {
-        const size = good<number>(sys.getxattrat(AT_FDCWD, path, name, small), name);
-        return [name, small.toString('latin1', 0, size)];
-      });
+      return all
+        .filter((name) => name !== `${prefix}whiteout`)
+        .map((name) => {
+          const size = good<number>(sys.getxattrat(AT_FDCWD, path, name, small), name);
+          return [name, small.toString('latin1', 0, size)];
+        });
     },
   };
   return lines(look, root, links);

@@ -1,0 +1,26 @@
+/**
+ * The account of a long run: STRATA_FAULTS_TALLY names a file that gets a line of JSON for each part of the run that was
+ * tried to its end, with how many faults and crashes that were. A run that is given the file of an earlier one goes on
+ * where that ended.
+ */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+
+const file = process.env.STRATA_FAULTS_TALLY;
+
+/** Whether everything is to be tried, not samples. */
+export const soak: boolean = process.env.STRATA_SOAK === 'faults';
+export const seed: number = Number(process.env.STRATA_SEED ?? 1);
+
+function isDone(part: string): boolean {
+  if (file === undefined || !existsSync(file)) return false;
+  return readFileSync(file, 'utf8').includes(`{"part":${JSON.stringify(part)},`);
+}
+
+/** Runs `tryAll`, which says how many points it has tried, unless an earlier run has. */
+export function tallied(part: string, tryAll: () => number): void {
+  if (isDone(part)) return;
+  const points = tryAll();
+  expect(points).toBeGreaterThan(0);
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify({ part, points })}\n`);
+}
