@@ -86,6 +86,24 @@ function numbers(door: OpenDoor): Record<string, string> {
   return out;
 }
 
+/** By ours, `..` is listed with the number that stat gives it, in whatever layers the directory is. */
+function parentsAgree(door: OpenDoor): void {
+  const visit = (path: string): void => {
+    for (const entry of list(door, path)) {
+      if (entry.name === '..') {
+        expect([path, entry.ino]).toEqual([path, lstat(door, `${path}/..`).ino]);
+      } else if (entry.type === c.DT_DIR && entry.name !== '.') {
+        visit(`${path}/${entry.name}`);
+      }
+    }
+  };
+  for (const { name, type } of list(door, '.')) {
+    if (type === c.DT_DIR && !name.startsWith('.')) {
+      visit(name);
+    }
+  }
+}
+
 /** Copies things up, and makes some. */
 function change(door: OpenDoor, i: number): void {
   writeFile(door, `file${i}`, 'longer text');
@@ -181,8 +199,12 @@ for (const ours of [inProcess, fuse]) {
             for (const i of layers.lowers.keys()) {
               act(door, i);
             }
+            if (by === ours) {
+              parentsAgree(door);
+            }
             return numbers(door);
           });
+        await view(ours, layers, options, parentsAgree);
         expect(await look(ours)).toEqual(await look(kernel));
         if (layout.upper === null) {
           return;

@@ -62,6 +62,8 @@ export interface Vfs {
   flock(fd: number, op: number): number;
   /** `cmd` F_SETLK, F_GETLK, F_OFD_SETLK, F_OFD_GETLK. @returns what the kernel made of the lock. */
   lock(fd: number, cmd: number, type: number, start?: number, len?: number): FileLock | number;
+  /** ioctl(2) on a struct, which is filled or sent. */
+  ioctl(fd: number, request: number, arg: Buffer): number;
   /** fcntl(2) with an integer. */
   fcntl(fd: number, cmd: number, arg: number): number;
 

@@ -1,7 +1,7 @@
 /**
  * A mount without root: an ordinary user in a user namespace of his own, with a /dev/fuse that is open to him
  * as on most systems. Marks are `user.overlay.*`, which the kernel reads with `userxattr`; set-user-id bits
- * and devices count for nothing.
+ * and devices count for nothing, and who owns a file there but him is nobody.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { repository } from './support/programs.ts';
@@ -61,5 +61,42 @@ describe('an ordinary user in a user namespace', () => {
         umount merged`),
     );
     expect(out).toBe("lower\nupper\nstat: cannot statx 'merged/moved': Operation not permitted\n");
+  });
+
+  test('numbers of what is copied up stay, by all names, while it is mounted', async () => {
+    const out = await box.sh(`mkdir -p n/lower/d n/upper n/work n/merged
+      echo a > n/lower/a; echo b > n/lower/d/b; chown -R 1234:1234 n
+      ${asUser(`cd n; $STRATA mount --backend fuse ${union} merged
+        before=$(stat -c %i merged/a merged/d merged/d/b)
+        chmod 600 merged/a; echo more >> merged/d/b; mv merged/a merged/d/a; ln merged/d/a merged/hard; mv merged/d merged/moved
+        test "$before" = "$(stat -c %i merged/hard merged/moved merged/moved/b)" && echo same
+        test "$(stat -c %i merged/hard)" = "$(stat -c %i merged/moved/a)" && echo one
+        umount merged`)}`);
+    expect(out).toBe('same\none\n');
+  });
+
+  test("other owners' files are there to read, and refused to change with EOVERFLOW", async () => {
+    const out = await box.sh(`mkdir -p o/lower o/upper o/work o/merged; echo mine > o/lower/mine; chown -R 1234:1234 o
+      echo theirs > o/lower/theirs; echo open > o/lower/open; echo closed > o/lower/closed
+      chown 4321:4321 o/lower/theirs o/lower/open o/lower/closed; chmod 644 o/lower/theirs; chmod 666 o/lower/open; chmod 600 o/lower/closed
+      echo group > o/lower/group; chown 4321:5555 o/lower/group; chmod 664 o/lower/group
+      ${asUser(`cd o; $STRATA mount --backend fuse ${union} merged
+        cat merged/theirs merged/group; stat -c '%U' merged/theirs
+        for call in 'cat merged/closed' 'chmod 600 merged/theirs' 'mv merged/theirs merged/x' 'sh -c "echo x >> merged/group"' 'touch merged/group'; do
+          echo "$call: $(eval "$call" 2>&1 | sed 's/.*: //')"
+        done
+        echo more >> merged/mine; cat merged/mine; umount merged`).replace('--clear-groups', '--groups 5555')}`);
+    expect(out.trim().split('\n')).toEqual([
+      'theirs',
+      'group',
+      'nobody',
+      'cat merged/closed: Permission denied',
+      'chmod 600 merged/theirs: Value too large for defined data type',
+      'mv merged/theirs merged/x: Value too large for defined data type',
+      'sh -c "echo x >> merged/group": Permission denied',
+      'touch merged/group: Permission denied',
+      'mine',
+      'more',
+    ]);
   });
 });

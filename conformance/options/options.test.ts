@@ -200,6 +200,18 @@ describe('states', () => {
   it.each(Object.entries(states))('%s', { timeout: 60_000 }, (_, [row, prepare]) => compare(row, prepare));
 });
 
+describe('a layer option that is given twice', () => {
+  it.each([
+    ['lowerdir', `lowerdir=T/nothing,lowerdir=T/l1,${RW}`],
+    ['upperdir', `lowerdir=T/l1,upperdir=T/nothing,${RW}`],
+    ['workdir', `lowerdir=T/l1,workdir=T/nothing,${RW}`],
+  ])('%s: the kernel fails on the first, ours never looks at it', { timeout: 60_000 }, async (_, row) => {
+    const text = fromText(row.replaceAll('T/', `${stage}/`));
+    expect(byKernel(text)).toBe('ENOENT');
+    expect(await byOurs(text)).toBe(errnoName(0));
+  });
+});
+
 describe('ours is in use by ours', () => {
   it('whatever index says', { timeout: 60_000 }, async () => {
     const text = fromText(`lowerdir=T/l1,${RW}`.replaceAll('T/', `${stage}/`));

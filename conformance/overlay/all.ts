@@ -14,6 +14,7 @@ import { nfsExportCases } from './nfs-export.ts';
 import { opaqueCases } from './opaque.ts';
 import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from './rename.ts';
 import { uuidGroups } from './uuid.ts';
+import { vfsAnswerCases } from './vfs-answers.ts';
 import { walkCases } from './walk.ts';
 import { whiteoutCases } from './whiteouts.ts';
 import { xwhiteoutCases } from './xwhiteouts.ts';
@@ -27,6 +28,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
       ...whiteoutCases,
       ...opaqueCases,
       ...coherenceCases,
+      ...vfsAnswerCases,
       ...copyUpCases,
       ...flagCopyUpCases,
       ...overlayRenameCases,

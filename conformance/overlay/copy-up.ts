@@ -269,6 +269,25 @@ export const copyUpCases: OverlayCases = {
       bytesAre(m.pread(fd, 10, 16 * M - 10), Buffer.alloc(10));
     },
   },
+  'copy-up keeps holes within a MiB too': {
+    lowers: [
+      {
+        f: sparse(
+          2 * M,
+          [65536, 65536 * 9, 65536 * 20].map((at) => [at, 'data'] as const),
+        ),
+      },
+    ],
+    run(m, t) {
+      ok(m.chmod('f', 0o600));
+      const st = lstat(t.upper(), 'f');
+      equal(st.size, 2 * M);
+      // The kernel leaves out what lies before the first data of each MiB.
+      truly(!t.ours || st.blocks * 512 <= M / 4, `${st.blocks * 512} bytes allocated`);
+      const fd = open(m, 'f', c.O_RDONLY);
+      bytesAre(m.pread(fd, 6, 65536 * 9 - 1), '\0data\0');
+    },
+  },
   'copy-up of a file of 5 MiB and some bytes': {
     lowers: [{ f: file(Buffer.alloc(5 * M + 123, 'abcdefg')) }],
     run(m, t) {

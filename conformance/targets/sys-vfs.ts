@@ -113,6 +113,10 @@ export class SysVfs implements Vfs {
     return result < 0 ? result : lock;
   }
 
+  ioctl(fd: number, request: number, arg: Buffer): number {
+    return this.#sys.ioctl(fd, request, arg);
+  }
+
   fcntl(fd: number, cmd: number, arg: number): number {
     return this.#sys.fcntl(fd, cmd, arg);
   }

@@ -36,6 +36,13 @@ describe.each(['kernel', 'fuse'] as const)('the %s backend', (backend) => {
     const silent = { code: 0, stdout: '', stderr: '' };
     expect(await mount(`${GOOD},noatime`, 'my source', stage.at('merged'))).toMatchObject(silent);
     expect(stage.fstype('merged')).toBe(type);
+    // The line in the mount table: the kernel's overlay shows its layers there, FUSE cannot.
+    const row = fs
+      .readFileSync('/proc/thread-self/mountinfo', 'latin1')
+      .split('\n')
+      .find((l) => l.includes(' my\\040source '));
+    expect(row?.includes(stage.at('lower'))).toBe(backend === 'kernel');
+    expect(row?.includes('upperdir=')).toBe(backend === 'kernel');
     fs.appendFileSync(stage.at('merged/file'), ' and more');
     expect(stage.read('upper/file')).toBe('from the lower and more');
     const listed = parseChecked((await strata(['mount', '--json'])).stdout);
