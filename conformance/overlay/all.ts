@@ -8,6 +8,7 @@ import { flagCopyUpCases } from './flags.ts';
 import { overlayHandleCases } from './handles.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
 import { indexCases, indexMountCases } from './index.ts';
+import { markCases, markDifferentCases } from './marks.ts';
 import { dataOnlyCases, metacopyCases, metacopyDifferentCases, metacopyOffCases, verityCases } from './metacopy.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { nfsExportCases } from './nfs-export.ts';
@@ -35,6 +36,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
       ...identityCases,
       ...escapeCases('trusted', 'user'),
       ...xwhiteoutCases('trusted'),
+      ...markCases,
     },
   },
   'redirect off': { options: ['redirect_dir=off'], cases: noRedirectCases },
@@ -43,7 +45,11 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
   'one lower': { options: ['redirect_dir=on'], lowers: 1, cases: walkCases },
   'read-only': { options: ['redirect_dir=follow'], writable: false, cases: readOnlyCases },
   metacopy: { options: ['redirect_dir=on', 'metacopy=on'], cases: metacopyCases },
-  'metacopy by hand': { options: ['redirect_dir=on', 'metacopy=on'], own: true, cases: metacopyDifferentCases },
+  'layers by hand': {
+    options: ['redirect_dir=on', 'metacopy=on'],
+    own: true,
+    cases: { ...metacopyDifferentCases, ...markDifferentCases },
+  },
   'metacopy off': { options: ['redirect_dir=on', 'metacopy=off'], cases: metacopyOffCases },
   'verity on': { options: ['redirect_dir=on', 'metacopy=on', 'verity=on'], own: true, cases: verityCases('on') },
   'verity required': {

@@ -241,6 +241,48 @@ export const indexMountCases: OverlayCases = {
       equal(names(t.work(), 'index'), []);
     },
   },
+  'what in the index is too deep to be removed is left, and the mount goes on': {
+    lowers: [three],
+    async run(m, t) {
+      await t.unmount();
+      for (const path of ['index/#2', 'index/#2/a', 'index/#2/a/b', 'index/#2/a/b/c', 'index/#2/a/b/c/d']) {
+        ok(t.work().mkdir(path));
+      }
+      m = await t.remount();
+      appendFile(m, 'a', ' changed');
+      sameFile(m, ['a', 'b', 'c'], 3);
+      ok(t.work().rmdir('index/#2/a/b/c/d'));
+    },
+  },
+  'what in work/ is too deep to be removed refuses the mount': {
+    lowers: [three],
+    async run(m, t) {
+      await t.unmount();
+      for (const path of ['work/#2', 'work/#2/a', 'work/#2/a/b', 'work/#2/a/b/c', 'work/#2/a/b/c/d']) {
+        ok(t.work().mkdir(path));
+      }
+      if (t.ours) {
+        equal(await t.refused(), -e.ENOTEMPTY);
+        return;
+      }
+      m = await t.remount();
+      fails(e.EROFS, m.mkdir('new'));
+    },
+  },
+  'a copy that is not linked into the index is served, whatever stands in its place there': {
+    lowers: [{ a: file('lower'), b: hardlink('a') }],
+    async run(m, t) {
+      writeFile(m, 'a', 'copied');
+      const [entry] = entries(t);
+      await t.unmount();
+      ok(t.work().unlink(`index/${entry}`));
+      ok(t.work().mknod(`index/${entry}`, c.S_IFCHR, 0));
+      m = await t.remount();
+      fails(e.EIO, m.lstat('b'));
+      if (t.ours) bytesAre(readFile(m, 'a'), 'copied');
+      else fails(e.EIO, m.lstat('a'));
+    },
+  },
   'an entry whose last name has gone is removed': {
     lowers: [{ a: file('lower'), b: hardlink('a') }],
     async run(m, t) {
@@ -309,6 +351,53 @@ export const indexMountCases: OverlayCases = {
       await t.unmount();
       ok(t.work().lremovexattr(`index/${entry}`, t.mark('origin')));
       equal(await t.refused(), -e.ENODATA);
+    },
+  },
+  ...Object.fromEntries(
+    ['01fb1d0001', '00fb1d0801', '00fb1d0101'].map((header) => [
+      `an entry with the header ${header}, of a later kernel or another machine, refuses the mount with ENODATA`,
+      {
+        lowers: [three],
+        async run(_m: Door, t: Union) {
+          await t.unmount();
+          writeFile(t.work(), `index/${header}${'00'.repeat(24)}`, '');
+          equal(await t.refused(), -e.ENODATA);
+        },
+      },
+    ]),
+  ),
+  'an index that is a file refuses the mount with ENOTDIR': {
+    lowers: [three],
+    async run(_m, t) {
+      await t.unmount();
+      ok(t.work().rmdir('index'));
+      writeFile(t.work(), 'index', '');
+      equal(await t.refused(), -e.ENOTDIR);
+    },
+  },
+  'a broken origin of the upper is written anew': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.mkdir('new'));
+      const value = ok<Buffer>(t.upper().lgetxattr('../..', t.mark('origin')) as Buffer);
+      await t.unmount();
+      const broken = Buffer.from(value);
+      broken[2]++;
+      ok(t.upper().lsetxattr('../..', t.mark('origin'), broken));
+      m = await t.remount();
+      equal(hex(t.marked('../..', 'origin')), value.toString('hex'));
+      truly(exists(m, 'new'), 'mounted');
+    },
+  },
+  'what follows the handle in an origin does not count': {
+    lowers: [three],
+    async run(m, t) {
+      ok(m.mkdir('new'));
+      const value = ok<Buffer>(t.upper().lgetxattr('../..', t.mark('origin')) as Buffer);
+      await t.unmount();
+      ok(t.upper().lsetxattr('../..', t.mark('origin'), Buffer.concat([value, Buffer.alloc(3)])));
+      m = await t.remount();
+      truly(exists(m, 'new'), 'mounted');
     },
   },
   'an index of another upper refuses the mount with ESTALE': {

@@ -528,6 +528,11 @@ export function verityCases(mode: 'on' | 'require'): OverlayCases {
         bytesAre(readFile(m, 'good'), 'content');
       },
     },
+    [`verity=${mode}: a digest longer than any is ERANGE`]: {
+      lowers: [{ f: file('content') }],
+      upper: { f: { ...metacopy(7), metacopy: Buffer.from([0, 69, 0, 2, ...Buffer.alloc(65)]) } },
+      run: (m) => fails(e.ERANGE, m.open('f', c.O_RDONLY)),
+    },
     [`verity=${mode}: data without a digest`]: {
       lowers: verityLowers,
       run(m) {

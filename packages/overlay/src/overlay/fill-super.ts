@@ -17,6 +17,7 @@ import type { Config, Refusal } from './params.ts';
 import { readProtattr } from './protattr.ts';
 import { protectionOf } from './protection.ts';
 import { Super, type SuperHooks, type SuperLayers } from './super.ts';
+import { isImpure } from './util.ts';
 import { clearWatch, prepareVolatile } from './volatile.ts';
 import { AUFS_OPAQUE, cleanTree } from './whiteout.ts';
 
@@ -130,7 +131,6 @@ function prepareRoot(sb: Super): Refusal | null {
   root.mode = st.mode;
   root.gid = st.gid;
   if (upper) {
-    root.impure = typeof upper.getxattr(upper.root, sb.names.impure) !== 'number';
     if (!sb.config.readOnly) initUuid(sb, upper, root);
   }
   // The root is never forgotten.
@@ -151,6 +151,6 @@ function visibleRoots(sb: Super): Dentry[] {
 function initUuid(sb: Super, upper: Layer, root: DirInode): void {
   if (sb.config.uuid !== 'auto' && sb.config.uuid !== 'on') return;
   if (upper.getxattr(upper.root, sb.names.uuid) !== -ENODATA) return;
-  if (sb.config.uuid === 'auto' && root.impure) return;
+  if (sb.config.uuid === 'auto' && isImpure(sb, root)) return;
   upper.setxattr(upper.root, sb.names.uuid, sb.hooks.random(16), 0);
 }

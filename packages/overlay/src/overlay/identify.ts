@@ -60,15 +60,14 @@ export function lowerIdentity(sb: Super, found: Found): LowerId | null {
 
 /**
  * kernel ovl_verify_fh: whether the mark on `d` is the handle of `real`.
- * @returns 0; -ENODATA when there is no mark, -ESTALE when it is another's.
+ * @returns 0; -ENODATA when there is no mark, or a broken one; -ESTALE when it is another's.
  */
 export function verifyHandle(d: Dentry, mark: string, handle: Buffer): number {
   const value = d.layer.getxattr(d, mark);
   if (typeof value === 'number') return value;
   const decoded = decodeOrigin(value);
-  if (decoded === null) return -ENODATA;
-  if (typeof decoded === 'number') return decoded;
-  return value.equals(handle) ? 0 : -ESTALE;
+  if (decoded === null || typeof decoded === 'number') return -ENODATA;
+  return value.subarray(0, value[2]).equals(handle) ? 0 : -ESTALE;
 }
 
 /** With nfs_export an upper directory merges with the lower that it was copied up from, and no other. */

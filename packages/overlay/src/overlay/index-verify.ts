@@ -7,7 +7,7 @@
 import { Dentry, type Layer, type RawDirent } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR } from '../sys/constants.ts';
-import { EEXIST, EINVAL, EIO, ENODATA, ENOENT, ESTALE, errnoName } from '../sys/errno.ts';
+import { EEXIST, EIO, ENODATA, ENOENT, ENOTDIR, ESTALE, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { verifyHandle } from './identify.ts';
 import { settleLeftovers } from './left-whiteout.ts';
@@ -68,6 +68,7 @@ function verify(sb: Super, upper: Layer, layer: Layer): Refusal | null {
   err = layer.lookup(layer.root, 'index', st);
   if (err === -ENOENT && sb.config.readOnly) return null;
   if (err === -ENOENT) err = layer.mkdir(layer.root, 'index', sb.hooks.uid === 0 ? 0 : 0o700);
+  else if (err >= 0 && st.type !== S_IFDIR) return fail(-ENOTDIR, `${layer.label}: index in it is not a directory`);
   if (err < 0 && err !== -EEXIST) return fail(err, `${layer.label}: index/ cannot be made in it`);
   err = verifyOrSet(sb, dir, sb.names.upper, originValue(sb, upper.root, true));
   if (err < 0) return fail(err, `${layer.label}: its index/ belongs to another upper than ${upper.label}`);
@@ -101,7 +102,8 @@ function clearUp(sb: Super, dir: Dentry): number {
   for (const { name } of names) {
     if (err < 0) break;
     if (name.startsWith('#')) {
-      err = cleanTree(dir, name, TEMP_DEPTH);
+      const left = cleanTree(dir, name, TEMP_DEPTH);
+      if (left < 0) sb.hooks.log(`index: ${name} could not be removed (${errnoName(left)}) and is left`);
       continue;
     }
     err = layer.lookup(dir, name, st);
@@ -122,7 +124,8 @@ function clearUp(sb: Super, dir: Dentry): number {
 function verifyEntry(sb: Super, entry: Dentry, st: Stat): number {
   const handle = /^([0-9a-f]{2})+$/i.test(entry.name) ? Buffer.from(entry.name, 'hex') : Buffer.alloc(0);
   const origin = decodeOrigin(handle);
-  if (origin === null || typeof origin === 'number') return -EINVAL;
+  if (origin === null) return -ENODATA;
+  if (typeof origin === 'number') return origin;
   if (isWhiteout(st)) return 0;
   if (st.type === S_IFDIR) return sb.config.nfsExport ? verifyDirEntry(sb, entry, handle) : 0;
   const err = verifyHandle(entry, sb.names.origin, handle);
@@ -139,8 +142,7 @@ function verifyDirEntry(sb: Super, entry: Dentry, handle: Buffer): number {
   const value = entry.layer.getxattr(entry, sb.names.upper);
   if (typeof value === 'number') return value === -ENODATA ? -ESTALE : value;
   const id = decodeOrigin(value);
-  if (id === null) return -ESTALE;
-  if (typeof id === 'number') return id;
+  if (id === null || typeof id === 'number') return -ESTALE;
   const upper = sb.upper!.byHandle({ type: id.type, handle: id.handle });
   if (typeof upper === 'number') return upper === -ESTALE ? -ENOENT : upper;
   const st = new Stat();

@@ -131,7 +131,7 @@ function lookupFile(sb: Super, d: Dentry, w: Walk, prefix: ByteString, st: Stat)
       return null;
     }
     w.hasOriginXattr = names.includes(sb.names.origin);
-    w.protattr = regular && names.includes(sb.names.protattr);
+    w.protattr = names.includes(sb.names.protattr);
     w.lazy = regular && d.layer === sb.upper && hasLazyMarks(sb, names);
     if (regular && !w.lazy && names.includes(sb.names.metacopy)) return lookupMetacopy(sb, d, w, prefix, names);
     const escaped = names.includes(sb.names.escapedWhiteout) ? isEscapedWhiteout(sb, d, st) : 0;
@@ -161,8 +161,9 @@ function lookupMetacopy(
 function readRedirect(sb: Super, d: Dentry, w: Walk, prefix: ByteString, post: ByteString): number {
   const value = d.layer.getxattr(d, sb.names.redirect);
   if (typeof value === 'number') return value;
-  const redirect = value.toString('latin1');
-  if (!validRedirect(redirect)) {
+  // The kernel reads it as a C string.
+  const [redirect] = value.toString('latin1').split('\0', 1);
+  if (value.length === 0 || !validRedirect(redirect)) {
     sb.hooks.log(`invalid redirect '${redirect}' in ${d.layer.label}`);
     return -EINVAL;
   }
@@ -177,7 +178,6 @@ function readRedirect(sb: Super, d: Dentry, w: Walk, prefix: ByteString, post: B
 
 /** A name without `/`, or an absolute path without empty components. */
 function validRedirect(redirect: ByteString): boolean {
-  if (redirect === '' || redirect.includes('\0')) return false;
   if (!redirect.startsWith('/')) return !redirect.includes('/');
   return redirect
     .split('/')

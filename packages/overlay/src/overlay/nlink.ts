@@ -9,10 +9,15 @@ import type { Dentry } from '../layer/layer.ts';
 import type { Inode } from './inode.ts';
 import type { Super } from './super.ts';
 
+/** The room that the kernel has for the value, bytes: it reads no longer one. */
+const LONGEST = 12;
+
 /** @returns the difference, and to which real link count; null for what no kernel writes. */
 export function decodeNlink(value: Buffer): { to: 'U' | 'L'; diff: number } | null {
+  if (value.length > LONGEST) return null;
   const match = /^([UL])([+-]\d+)$/.exec(value.toString('latin1'));
-  return match && { to: match[1] as 'U' | 'L', diff: Number(match[2]) };
+  const diff = Number(match?.[2]);
+  return match && diff === (diff | 0) ? { to: match[1] as 'U' | 'L', diff } : null;
 }
 
 export function encodeNlink(to: 'U' | 'L', diff: number): Buffer {

@@ -21,13 +21,20 @@ describe('overlay.origin', () => {
       copy[at] = value;
       return copy;
     };
-    expect(decodeOrigin(Buffer.alloc(0))).toBeNull();
-    expect(decodeOrigin(ext4.subarray(0, 20))).toBeNull();
     expect(decodeOrigin(changed(0, 1))).toBeNull();
     expect(decodeOrigin(changed(3, 1))).toBeNull();
     expect(decodeOrigin(changed(3, 8))).toBeNull();
     expect(decodeOrigin(changed(1, 0xfa))).toBe(-EINVAL);
-    expect(decodeOrigin(changed(2, 28))).toBe(-EINVAL);
+    expect(decodeOrigin(changed(2, 30))).toBe(-EINVAL);
+    expect(decodeOrigin(Buffer.alloc(0))).toBe(-EINVAL);
+    expect(decodeOrigin(ext4.subarray(0, 20))).toBe(-EINVAL);
+  });
+
+  it('takes as much as the header says and no more', () => {
+    const more = Buffer.concat([ext4, Buffer.from('more')]);
+    expect(decodeOrigin(more)).toEqual(decodeOrigin(ext4));
+    more[2] = 3;
+    expect(decodeOrigin(more)).toMatchObject({ handle: Buffer.alloc(0) });
   });
 
   it('a handle too long for the length byte becomes the empty origin', () => {

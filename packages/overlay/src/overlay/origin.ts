@@ -40,14 +40,16 @@ export function encodeOrigin(origin: Origin): Buffer {
   return out;
 }
 
-/** @returns the origin; null for one that is to be ignored (as the kernel ignores it); -EINVAL for a broken one. */
+/**
+ * kernel: ovl_check_fb_len. What follows the length that the header gives does not count.
+ * @returns the origin; null for one of another version, byte order or kind than is known here; -EINVAL for a broken one.
+ */
 export function decodeOrigin(value: Buffer): Origin | null | number {
-  if (value.length < HEADER || value[0] > 0) return null;
-  if (value[1] !== MAGIC || value[2] !== value.length) return -EINVAL;
+  if (value.length < HEADER || value.length < value[2] || value[1] !== MAGIC) return -EINVAL;
   const flags = value[3];
-  if (flags & ~FLAGS_KNOWN) return null;
+  if (value[0] > 0 || flags & ~FLAGS_KNOWN) return null;
   if (!(flags & FLAG_ANY_ENDIAN) && flags & FLAG_BIG_ENDIAN) return null;
-  return { type: value[4], uuid: value.subarray(5, 21), handle: value.subarray(HEADER) };
+  return { type: value[4], uuid: value.subarray(5, 21), handle: value.subarray(HEADER, Math.max(HEADER, value[2])) };
 }
 
 /**

@@ -32,7 +32,10 @@ export function handleValue(sb: Super, real: Dentry, isUpper = false): Buffer | 
 
 export function isImpure(sb: Super, dir: DirInode): boolean {
   if (!dir.upper) return false;
-  dir.impure ??= typeof dir.upper.layer.getxattr(dir.upper, sb.names.impure) !== 'number';
+  if (dir.impure === undefined) {
+    const value = dir.upper.layer.getxattr(dir.upper, sb.names.impure);
+    dir.impure = typeof value !== 'number' && value.equals(YES);
+  }
   return dir.impure;
 }
 

@@ -8,7 +8,7 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import { O_RDONLY } from '../sys/constants.ts';
-import { EINTR, EIO, ENODATA, ENOTTY, EOPNOTSUPP } from '../sys/errno.ts';
+import { EINTR, EIO, ENODATA, ENOTTY, EOPNOTSUPP, ERANGE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { digestSize, fsverityDigest } from './fsverity-digest.ts';
 import type { Inode } from './inode.ts';
@@ -17,6 +17,8 @@ import type { Super } from './super.ts';
 
 /** FS_VERITY_MAX_DIGEST_SIZE. */
 const DIGEST_MAX = 64;
+/** Of overlay.metacopy, with its header. */
+const LONGEST = 4 + DIGEST_MAX;
 
 /** struct fsverity_digest: the algorithm, the size, the digest. @returns -ENODATA, -EOPNOTSUPP, -ENOTTY for none. */
 function measured({ layer }: Dentry, file: number): Digest | number {
@@ -62,6 +64,8 @@ export function validateVerity(sb: Super, inode: Inode, data: Dentry): number {
     return -EIO;
   }
   const value = inode.real.layer.getxattr(inode.real, sb.names.metacopy);
+  // More than the longest digest: the kernel has no room to read it into.
+  if (typeof value !== 'number' && value.length > LONGEST) return -ERANGE;
   const expected = typeof value === 'number' ? value : decodeMetacopy(value);
   if (typeof expected === 'number') return expected;
   const actual = expected === null ? -EIO : digestOf(sb, data, expected.algorithm);
