@@ -12,11 +12,11 @@ const u16 = new Uint16Array(memory);
 const NAME = 19;
 const DOT = 0x2e;
 
-/**
- * Appends every entry of directory `fd` but `.` and `..`.
- * @returns 0, or a negative errno (`into` then holds what came before it)
- */
-export function readDirents(sys: Sys, fd: number, into: RawDirent[]): number {
+/** What `eachDirent` gives for one entry: its name is in `bytes` from `start` to `end`. False ends the reading. */
+type Visit = (bytes: Buffer, start: number, end: number, at: number) => boolean;
+
+/** @returns 0 after the last entry, 1 when `visit` has ended it, or a negative errno. */
+function eachDirent(sys: Sys, fd: number, visit: Visit): number {
   for (;;) {
     const filled = sys.getdents64(fd, buf);
     if (filled <= 0) return filled;
@@ -28,8 +28,28 @@ export function readDirents(sys: Sys, fd: number, into: RawDirent[]): number {
       const start = at + NAME;
       const length = end - start;
       const dots = buf[start] === DOT && (length === 1 || (length === 2 && buf[start + 1] === DOT));
-      if (!dots) into.push({ name: buf.toString('latin1', start, end), ino: u64[at >> 3], type: buf[at + 18] });
+      if (!dots && !visit(buf, start, end, at)) return 1;
       at = next;
     }
   }
+}
+
+/**
+ * Appends every entry of directory `fd` but `.` and `..`.
+ * @returns 0, or a negative errno (`into` then holds what came before it)
+ */
+export function readDirents(sys: Sys, fd: number, into: RawDirent[]): number {
+  return eachDirent(sys, fd, (bytes, start, end, at) => {
+    into.push({ name: bytes.toString('latin1', start, end), ino: u64[at >> 3], type: bytes[at + 18] });
+    return true;
+  });
+}
+
+/** Calls `visit` with the bytes of each name until it says false. @returns as `eachDirent`. */
+export function readNames(
+  sys: Sys,
+  fd: number,
+  visit: (bytes: Uint8Array, start: number, end: number) => boolean,
+): number {
+  return eachDirent(sys, fd, visit);
 }

@@ -107,7 +107,8 @@ describe('a failing system call', () => {
         expect(at).toBeGreaterThan(1);
         return;
       }
-      expect(answer).toBe(-EIO);
+      // What was listed stands, whether or not it could be asked if lookups find more.
+      expect(name === 'readdir' ? [-EIO, 0] : [-EIO]).toContain(answer);
     }
   });
 

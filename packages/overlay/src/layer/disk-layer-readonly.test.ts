@@ -43,7 +43,7 @@ beforeEach(() => {
 const atimes = (): number[] => names.map((name) => lstatSync(dir.at(name)).atimeMs);
 
 function readAll(layer: DiskLayer): void {
-  expect(layer.readdir(at(layer, 'd'), [])).toBe(0);
+  expect(layer.readdir(at(layer, 'd'), [])).toBeGreaterThanOrEqual(0);
   const file = opened(layer.open(at(layer, 'd', 'f'), O_RDONLY));
   expect(layer.read(file, Buffer.alloc(4), 0, 4, 0)).toBe(4);
   layer.close(file);

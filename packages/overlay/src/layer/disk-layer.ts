@@ -37,11 +37,12 @@ import { EACCES, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE } from
 import { Stat, StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { DescriptorCache } from './descriptor-cache.ts';
-import { readDirents } from './dirents.ts';
+import { readDirents, readNames } from './dirents.ts';
 import { fsUuid } from './fs-uuid.ts';
 import { isIdmapped, markUnmapped } from './idmapped.ts';
-import { Dentry, type FileHandleId, type Layer, type RawDirent } from './layer.ts';
+import { Dentry, type FileHandleId, type Layer, LISTS_ALL, type RawDirent } from './layer.ts';
 import { openClone, openRoot } from './layer-root.ts';
+import { directoryLists, filesystemLists, type Lists } from './lists-all.ts';
 import { isComponent } from './name.ts';
 import { collect, Reach } from './reach.ts';
 import { writesDataFirst } from './write-order.ts';
@@ -74,6 +75,7 @@ export class DiskLayer implements Layer {
   readonly #idmapped: boolean;
   /** EROFS tells of every file that it is immutable, though its inodes bear no such flag: nothing in it can change. */
   readonly #erofs: boolean;
+  readonly #lists: Lists;
   readonly #pinned = new Set<Dentry>();
   /** For open_by_handle_at, which refuses an O_PATH descriptor: -1 until it is needed. */
   #handleRoot = -1;
@@ -122,7 +124,10 @@ export class DiskLayer implements Layer {
     this.#reach = new Reach(cache, this.root, options.writable || cloned ? 0 : O_NOATIME);
     const fs = new StatFs();
     this.#erofs = sys.fstatfs(root, fs) === 0 && fs.type >>> 0 === EROFS_SUPER_MAGIC;
-    this.uuid = this.#readUuid();
+    const fd = this.#reach.openDirectory(root);
+    this.uuid = fd < 0 ? Buffer.alloc(16) : fsUuid(sys, fd);
+    this.#lists = fd < 0 ? 'none' : filesystemLists(sys, fs.type, fd);
+    if (fd >= 0) sys.close(fd);
   }
 
   // ---- looking -------------------------------------------------------------------------------
@@ -162,13 +167,37 @@ export class DiskLayer implements Layer {
   }
 
   readdir(dir: Dentry, into: RawDirent[]): number {
+    return this.#read(dir, (fd) => {
+      const before = into.length;
+      const err = readDirents(this.#sys, fd, into);
+      if (err < 0) return err;
+      // In an empty directory that nobody fills there is no case to fold.
+      return into.length === before && !this.writable ? LISTS_ALL : this.#listsAll(fd);
+    });
+  }
+
+  readNames(dir: Dentry, visit: (bytes: Uint8Array, start: number, end: number) => boolean): number {
+    if (this.#lists === 'none') return 0;
+    return this.#read(dir, (fd) => {
+      const left = readNames(this.#sys, fd, visit);
+      if (left < 0) return left;
+      return left > 0 ? 0 : this.#listsAll(fd);
+    });
+  }
+
+  #read(dir: Dentry, read: (fd: number) => number): number {
     const dirfd = this.#cache.dirFd(dir);
     if (dirfd < 0) return dirfd;
     const fd = this.#reach.openDirectory(dirfd);
     if (fd < 0) return fd;
-    const r = this.#plain && this.#isElsewhere(fd) ? 0 : readDirents(this.#sys, fd, into);
+    const r = this.#plain && this.#isElsewhere(fd) ? 0 : read(fd);
     this.#sys.close(fd);
     return r;
+  }
+
+  #listsAll(fd: number): number {
+    const all = this.#lists === 'all' || (this.#lists === 'ask' && directoryLists(this.#sys, fd));
+    return all ? LISTS_ALL : 0;
   }
 
   #isElsewhere(fd: number): boolean {
@@ -501,14 +530,8 @@ export class DiskLayer implements Layer {
 
   #dirToChange(dir: Dentry, name: ByteString): number {
     if (!this.writable) return -EROFS;
-    return isComponent(name) ? this.#cache.dirFd(dir) : -EACCES;
-  }
-
-  #readUuid(): Buffer {
-    const fd = this.#reach.openDirectory(this.root.fd);
-    if (fd < 0) return Buffer.alloc(16);
-    const uuid = fsUuid(this.#sys, fd);
-    this.#sys.close(fd);
-    return uuid;
+    if (!isComponent(name)) return -EACCES;
+    dir.names?.add(name);
+    return this.#cache.dirFd(dir);
   }
 }

@@ -12,6 +12,7 @@
  */
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat, StatFs } from '../sys/stat.ts';
+import type { NameTable } from './name-table.ts';
 
 export class Dentry {
   readonly layer: Layer;
@@ -20,6 +21,11 @@ export class Dentry {
   name: ByteString;
   /** The layer's own: a cached directory descriptor, or a pinned one; -1 when none. */
   fd = -1;
+  /**
+   * A directory that is changed through this layer only: every name that it may have, or null where that is
+   * not known. Whoever has read the whole directory sets it; the layer adds each name that it changes.
+   */
+  names: NameTable | null = null;
   /** A pinned dentry lives by its descriptor: its name is gone (unlinked while in use). */
   pinned = false;
   /** The layer's own: links of the LRU of descriptors. */
@@ -39,6 +45,9 @@ export interface RawDirent {
   ino: bigint;
   type: number;
 }
+
+/** The directory has these names and no others, as long as nobody changes it. */
+export const LISTS_ALL = 1;
 
 export interface FileHandleId {
   /** handle_type of name_to_handle_at(2). */
@@ -60,8 +69,13 @@ export interface Layer {
   lookup(dir: Dentry, name: ByteString, out: Stat): number;
   /** lstat of a dentry. */
   stat(d: Dentry, out: Stat): number;
-  /** Every entry but `.` and `..`, in the layer's own order. */
+  /**
+   * Every entry but `.` and `..`, in the layer's own order. @returns `LISTS_ALL`, or 0 where a lookup may find
+   * what no listing has (lists-all.ts).
+   */
   readdir(dir: Dentry, into: RawDirent[]): number;
+  /** Calls `visit` with the bytes of each name until it says false. @returns `LISTS_ALL` after the last one, else 0. */
+  readNames(dir: Dentry, visit: (bytes: Uint8Array, start: number, end: number) => boolean): number;
   readlink(d: Dentry): ByteString | number;
   /** @returns the value, or -ENODATA, -EOPNOTSUPP, … */
   getxattr(d: Dentry, name: ByteString): Buffer | number;

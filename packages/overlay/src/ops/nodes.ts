@@ -104,7 +104,10 @@ export class Nodes {
       this.sb.inodes.delete(at);
       if (at.lazy !== null) forgetLazy(this.sb, at);
       releaseReal(at);
-      if (isDir(at)) this.sb.listings.drop(at);
+      if (isDir(at)) {
+        this.sb.listings.drop(at);
+        this.sb.nameIndexes.drop(at);
+      }
       while (at.parent) {
         const parent: DirInode = at.parent;
         detach(at, parent, at.name);

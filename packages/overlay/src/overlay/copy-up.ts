@@ -17,6 +17,7 @@ import { completeData } from './complete.ts';
 import { cloneFrom, copyFrom } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
 import { createDirEntry, hasUpperAlias, indexName, linkUp, needsIndex } from './index-dir.ts';
+import { noNames } from './index-names.ts';
 import { type Inode, isDir } from './inode.ts';
 import { adoptLazy } from './lazy-files.ts';
 import { dropStub, markStub, planStub, type Stub, stubFile, wantsLazy } from './lazy-stub.ts';
@@ -173,6 +174,7 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
   if (isDir(inode)) {
     inode.hasOrigin = true;
     inode.impure = false;
+    if (upper.parent) upper.names = noNames(sb, upper.parent);
     // It is merged from here on, and its link count 1.
     if (inode.nodeid !== 0 && copy.st.nlink !== 1) sb.hooks.attrChanged?.(inode.nodeid);
     return;

@@ -28,6 +28,7 @@ import { mapAttr } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice, makeEscapedWhiteout } from './escaped-whiteout.ts';
 import { heirFlags, inheritFlags } from './fileattr.ts';
+import { mayHold, noNames } from './index-names.ts';
 import { attach, DirInode, Inode, isDir } from './inode.ts';
 import { setNlinkUpper } from './nlink.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
@@ -142,6 +143,7 @@ function ready(sb: Super, parent: DirInode, name: ByteString): number {
 function standing(sb: Super, parent: DirInode, name: ByteString): number {
   const st = new Stat();
   const dir = parent.upper!;
+  if (!mayHold(dir, name)) return 0;
   const err = dir.layer.lookup(dir, name, st);
   if (err === -ENOENT) return 0;
   if (err < 0) return err;
@@ -291,7 +293,10 @@ function appear(
   if (escaped) asWhiteoutDevice(out);
   const inode = pureInode(sb, new Dentry(dir.layer, dir, name), out);
   inode.escapedWhiteout = escaped;
-  if (isDir(inode)) inode.opaque = opaque;
+  if (isDir(inode)) {
+    inode.opaque = opaque;
+    inode.upper!.names = noNames(sb, dir);
+  }
   attach(inode, parent, name);
   mapAttr(inode, out);
   return inode;

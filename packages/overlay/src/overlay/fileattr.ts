@@ -82,6 +82,8 @@ export function setFileattr(sb: Super, inode: Inode, request: number, value: Uin
   inode.protection = wanted;
   if (isDir(inode)) inode.heirFlags = undefined;
   word(value).setUint32(0, (flags & ~(immutable | append)) >>> 0, true);
+  // It may be made to fold case, while it is empty.
+  upper.names = null;
   return fileattrOf(upper, request, value);
 }
 

@@ -12,6 +12,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR } from '../sys/constants.ts';
 import type { LazyFile } from './lazy-file.ts';
 import type { Metacopy } from './metacopy.ts';
+import type { NameIndex } from './name-index.ts';
 
 /** A further name of an inode. */
 export interface Alias {
@@ -116,6 +117,11 @@ export class DirInode extends Inode {
   positions: Map<ByteString, number> | null = null;
   /** A child has got another inode number since a door was last told that it may keep a listing. */
   renumbered = false;
+  /** Which lowers may hold which names (index-names.ts). */
+  names: NameIndex | null = null;
+  /** Looks at layers that did not have the name, and after how many names are indexed again; 0 for the first time. */
+  looksInVain = 0;
+  patience = 0;
   /** How many handles are reading the listing. */
   listers = 0;
   /** POSIX default ACL: undefined not looked at yet, null none. */

@@ -13,6 +13,7 @@ import { asWhiteoutDevice, isEscapedWhiteout } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { getInode } from './get-inode.ts';
 import { identify, isOrigin } from './identify.ts';
+import { expectLooks, mayHold, namesOf } from './index-names.ts';
 import { attach, type DirInode, type Inode, isDir, prefer } from './inode.ts';
 import { hasLazyMarks } from './lazy-files.ts';
 import { metacopySize } from './metacopy.ts';
@@ -248,9 +249,11 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     index: null,
   };
   let stack = parent.lowers;
-  if (parent.upper) {
+  expectLooks(sb, parent);
+  if (parent.upper && mayHold(parent.upper, name)) {
     const got = lookupLayer(sb, parent.upper, w, out);
     if (typeof got === 'number') return got;
+    if (got === null) parent.looksInVain++;
     found.upper = got;
     found.opaque = w.opaque;
     found.redirect = w.redirect;
@@ -285,7 +288,15 @@ function lookupLowers(
   const root = sb.root.lowers;
   const { lowers } = found;
   let stack = from;
+  let names = namesOf(sb, parent, stack);
+  let sought: ByteString | null = null;
   for (let i = 0; !w.stop && i < stack.length; i++) {
+    if (names) {
+      if (sought !== w.target) names.seek(firstComponent(w.target));
+      sought = w.target;
+      i = names.next(i);
+      if (i === stack.length) break;
+    }
     if (!mayFollow(sb, w, name)) return -EPERM;
     const base = stack[i];
     // The lowest file may still say where in the data-only layers its data is.
@@ -293,7 +304,10 @@ function lookupLowers(
     else if (w.isDir || sb.dataLayers.length === 0) w.last = base.layer === root[root.length - 1].layer;
     const got = lookupLayer(sb, base, w, lowers.length > 0 ? sb.scratch : st);
     if (typeof got === 'number') return got;
-    if (got === null) continue;
+    if (got === null) {
+      if (stack === parent.lowers) parent.looksInVain++;
+      continue;
+    }
     if (sb.config.nfsExport && found.upper && lowers.length === 0 && w.isDir) {
       if (!found.upperHasOrigin) fixOrigin(sb, parent, found.upper, got);
       found.upperHasOrigin = true;
@@ -308,6 +322,8 @@ function lookupLowers(
     if (w.metacopy === 0 || lowers.length === 0) lowers.push(got);
     if (w.redirect?.startsWith('/') && stack !== root) {
       stack = root;
+      names = namesOf(sb, parent, root);
+      sought = null;
       i = sb.lowers.indexOf(base.layer);
     }
   }
@@ -321,6 +337,13 @@ function lookupLowers(
     return -EIO;
   }
   return 0;
+}
+
+/** What a target begins with in the directory where it is looked for. */
+function firstComponent(target: ByteString): ByteString {
+  if (!target.startsWith('/')) return target;
+  const end = target.indexOf('/', 1);
+  return end < 0 ? target.slice(1) : target.slice(1, end);
 }
 
 /** kernel: ovl_check_follow_redirect. Zeros must never be shown as data, nor what another name was to hide. */

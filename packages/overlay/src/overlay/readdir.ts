@@ -11,6 +11,7 @@ import { ENOENT } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, isEscapedWhiteout, mayHoldEscapedWhiteouts } from './escaped-whiteout.ts';
 import { identify, lowerIdentity } from './identify.ts';
+import { indexListed, type ReadLayer } from './index-names.ts';
 import type { DirInode, DirListing, ListedEntry } from './inode.ts';
 import { lookupLayers } from './lookup.ts';
 import type { Super } from './super.ts';
@@ -23,11 +24,14 @@ function direntType(mode: number): number {
   return (mode & S_IFMT) >>> 12;
 }
 
-/** Reads one real directory, whiteouts apart. @returns 0 or a negative errno. */
-function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<ByteString>): number {
-  const raw: RawDirent[] = [];
-  const err = dir.layer.readdir(dir, raw);
-  if (err < 0) return err;
+/** Of what was read of one real directory, the whiteouts apart from the rest. @returns 0 or a negative errno. */
+function sortOut(
+  sb: Super,
+  dir: Dentry,
+  raw: readonly RawDirent[],
+  entries: RawDirent[],
+  whiteouts: Set<ByteString>,
+): number {
   const st = new Stat();
   const aufs = sb.config.aufsWhiteouts && dir.layer !== sb.upper;
   const escaped = mayHoldEscapedWhiteouts(sb, dir);
@@ -60,8 +64,16 @@ function readLayer(sb: Super, dir: Dentry, entries: RawDirent[], whiteouts: Set<
   return 0;
 }
 
-function merge(sb: Super, dir: DirInode): ListedEntry[] | number {
+function merge(sb: Super, dir: DirInode, indexes: boolean): ListedEntry[] | number {
   const stack = dir.upper ? [dir.upper, ...dir.lowers] : dir.lowers;
+  const layers: ReadLayer[] = [];
+  for (const real of stack) {
+    const entries: RawDirent[] = [];
+    const read = real.layer.readdir(real, entries);
+    if (read < 0) return read;
+    layers.push({ entries, read });
+  }
+  if (indexes) indexListed(sb, dir, layers);
   const single = stack.length === 1;
   const seen = new Set<ByteString>();
   const lowest: ListedEntry[] = [];
@@ -70,7 +82,7 @@ function merge(sb: Super, dir: DirInode): ListedEntry[] | number {
     const real = stack[i];
     const raw: RawDirent[] = [];
     const whiteouts = new Set<ByteString>();
-    const err = readLayer(sb, real, raw, whiteouts);
+    const err = sortOut(sb, real, layers[i].entries, raw, whiteouts);
     if (err < 0) return err;
     const fs = sb.fsNumber(real.layer);
     const into = i === stack.length - 1 ? lowest : above;
@@ -129,7 +141,7 @@ export function indexAfter(entries: readonly ListedEntry[], off: number): number
 export function list(sb: Super, dir: DirInode): ListedEntry[] | number {
   if (dir.unlinked) return [];
   if (dir.listing && dir.listing.version === dir.version) return dir.listing.entries;
-  const entries = merge(sb, dir);
+  const entries = merge(sb, dir, true);
   if (typeof entries === 'number') return entries;
   purify(sb, dir, entries);
   dir.listing = number(dir, entries);
@@ -148,7 +160,7 @@ function purify(sb: Super, dir: DirInode, entries: readonly ListedEntry[]): void
 
 /** Whether the merged directory has no entries (kernel: ovl_check_empty_dir). */
 export function mergedIsEmpty(sb: Super, dir: DirInode): boolean | number {
-  const entries = merge(sb, dir);
+  const entries = merge(sb, dir, false);
   return typeof entries === 'number' ? entries : entries.length === 0;
 }
 

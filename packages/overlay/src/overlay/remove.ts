@@ -8,6 +8,7 @@ import { EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/
 import { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { dropEntry, needsIndex } from './index-dir.ts';
+import { namesOf } from './index-names.ts';
 import { type DirInode, detach, type Inode, isDir, prefer, releaseReal } from './inode.ts';
 import { lookup } from './lookup.ts';
 import { setNlinkUpper } from './nlink.ts';
@@ -21,8 +22,14 @@ import { isAnyWhiteout } from './xwhiteout.ts';
 
 /** Whether a lower layer shows `name` below this directory (kernel: ovl_lower_positive). */
 export function lowerPositive(sb: Super, parent: DirInode, name: ByteString): boolean {
+  const { lowers } = parent;
+  const names = namesOf(sb, parent, lowers);
+  names?.seek(name);
   const st = new Stat();
-  for (const dir of parent.lowers) {
+  for (let i = 0; i < lowers.length; i++) {
+    if (names) i = names.next(i);
+    if (i === lowers.length) break;
+    const dir = lowers[i];
     const err = dir.layer.lookup(dir, name, st);
     // What cannot be looked at is taken to be there: without a whiteout it would come back.
     if (err !== -ENOENT && err !== -ENAMETOOLONG) return err < 0 || isAnyWhiteout(sb, dir, name, st) <= 0;

@@ -16,6 +16,7 @@ import { Stat } from '../sys/stat.ts';
 import { copyUp, copyXattrs } from './copy-up.ts';
 import { buildEscapedWhiteout, type Creator } from './create.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
+import { mayHold } from './index-names.ts';
 import { attach, type DirInode, detach, follow, type Inode, isDir, move, prefer } from './inode.ts';
 import { forgetLeft, leave, noteLeft } from './left-whiteout.ts';
 import { lookup } from './lookup.ts';
@@ -222,6 +223,7 @@ function replace(
 function standsWhiteout(sb: Super, parent: DirInode, name: ByteString): number {
   const st = new Stat();
   const dir = parent.upper!;
+  if (!mayHold(dir, name)) return false;
   const err = dir.layer.lookup(dir, name, st);
   if (err === -ENOENT) return 0;
   return err < 0 ? err : isAnyWhiteout(sb, dir, name, st);

@@ -2,9 +2,10 @@
  * `Super`: one mounted union (the kernel's ovl_fs): its layers, its configuration, its workdir,
  * its tables, and the numbering of filesystems from which inode numbers are made (xino).
  */
-import type { Dentry, Layer } from '../layer/layer.ts';
+import { type Dentry, type Layer, LISTS_ALL } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
+import { NameIndexes } from './index-names.ts';
 import { type DirInode, InodeTable } from './inode.ts';
 import { LazyFiles } from './lazy-files.ts';
 import type { LeftWhiteout } from './left-whiteout.ts';
@@ -51,6 +52,7 @@ export class Super {
   readonly inodes: InodeTable = new InodeTable();
   readonly listings: Listings = new Listings();
   readonly lazy: LazyFiles = new LazyFiles();
+  readonly nameIndexes: NameIndexes = new NameIndexes();
   /** Where every new object is built before it appears: workdir/work, or the index where there is one. */
   work: Dentry | null = null;
   /** workdir/index; null with `index=off`. */
@@ -68,6 +70,7 @@ export class Super {
   /** Filesystem number of each layer: 0 is the upper's, then in order of appearance. */
   private readonly fsNumbers = new Map<number, number>();
   private xinoShift = 64n;
+  #workListsAll: boolean | undefined;
   private readonly xinoOverflow = new Map<string, bigint>();
   private tempCounter = 0;
   /** For looks that nobody keeps. */
@@ -113,6 +116,12 @@ export class Super {
     }
     const named = this.lowers.filter((layer) => layer.uuid.equals(uuid));
     return named.length > 0 && named.every((layer) => layer.dev === named[0].dev) ? named[0] : null;
+  }
+
+  /** Names in directories that are made in the workdir are what listings say (lists-all.ts). */
+  get workListsAll(): boolean {
+    this.#workListsAll ??= this.workLayer?.readNames(this.workLayer.root, () => true) === LISTS_ALL;
+    return this.#workListsAll;
   }
 
   /** Next name for something built in the workdir; `#` and a hex counter, as the kernel's. */

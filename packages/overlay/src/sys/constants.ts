@@ -160,6 +160,7 @@ export const FS_NOCOW_FL = 0x800000;
 export const FS_CASEFOLD_FL = 0x40000000;
 export const FICLONE = 0x40049409;
 export const FS_IOC_GETFLAGS = 0x80086601;
+export const XFS_IOC_FSGEOMETRY_V1 = 0x80705864;
 export const FS_IOC_SETFLAGS = 0x40086602;
 export const FS_IOC_FSGETXATTR = 0x801c581f;
 export const FS_IOC_FSSETXATTR = 0x401c5820;
@@ -273,6 +274,8 @@ export const BTRFS_SUPER_MAGIC = 0x9123683e;
 export const TMPFS_MAGIC = 0x01021994;
 export const ECRYPTFS_SUPER_MAGIC = 0xf15f;
 export const EROFS_SUPER_MAGIC = 0xe0f5e1e2;
+export const SQUASHFS_MAGIC = 0x73717368;
+export const F2FS_SUPER_MAGIC = 0xf2f52010;
 
 // sched(7)
 export const SCHED_OTHER = 0;

@@ -123,6 +123,18 @@ export function touch(ops: OverlayOps, where: string, flags: number, killPriv = 
   return err;
 }
 
+/** The names in a directory, `.` and `..` apart. */
+export function list(ops: OverlayOps, where: string): string[] {
+  const dir = new OpenOut();
+  const err = ops.opendir(me, walk(ops, where), dir);
+  if (err < 0) throw new Error(`opendir ${where}: ${err}`);
+  const names: string[] = [];
+  const listed = ops.readdir(me, dir.fh, 0, false, { fits: () => true, add: (name) => names.push(name) });
+  if (listed < 0) throw new Error(`readdir ${where}: ${listed}`);
+  ops.releasedir(dir.fh);
+  return names.filter((name) => name !== '.' && name !== '..');
+}
+
 /** Everything that is seen from the root down, a line for each object; every reference is given back. */
 export function view(ops: OverlayOps): string[] {
   const lines: string[] = [];
