@@ -223,7 +223,7 @@ function replace(
 function standsWhiteout(sb: Super, parent: DirInode, name: ByteString): number {
   const st = new Stat();
   const dir = parent.upper!;
-  if (!mayHold(dir, name)) return false;
+  if (!mayHold(dir, name)) return 0;
   const err = dir.layer.lookup(dir, name, st);
   if (err === -ENOENT) return 0;
   return err < 0 ? err : isAnyWhiteout(sb, dir, name, st);
