@@ -250,7 +250,6 @@ const completionCases: OverlayCases = {
   },
   'a metadata-only file copied from, and to': {
     lowers: [{ f: file(content), g: file('g'.repeat(9000)) }],
-    needs: ['vfs'],
     run(m, t) {
       ok(m.chmod('f', 0o600));
       ok(m.chmod('g', 0o600));

@@ -202,7 +202,7 @@ export const flagCases: Cases = {
     },
   },
   'immutable comes before the mode in what is refused': {
-    needs: ['root', 'vfs'],
+    needs: ['root'],
     tree: { f: file('content', { uid: 1000, gid: 1000, mode: 0o644 }) },
     run(t) {
       protecting(t, ['f'], c.FS_IMMUTABLE_FL, () => {
