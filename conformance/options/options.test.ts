@@ -70,7 +70,7 @@ async function byOurs(text: ByteString): Promise<string> {
   try {
     const options = absoluteLayers(sys, parseOptions([text]));
     // Also for those that are then refused by name.
-    checkMount(sys, options, merged(), { backend: 'fuse', usedByServer });
+    checkMount(sys, options, merged(), { backend: 'fuse', usedByServer: usedByServer() });
     chooseBackend(sys, options, 'fuse');
     ({ pid } = await spawnServer({ options, source: 'conformance', merged: merged(), debug: false }));
   } catch (error) {

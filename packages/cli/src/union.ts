@@ -15,6 +15,7 @@ import { forgetKilledServers, usedByServer } from 'stratafs/internal/serve/state
 import { takeUpper } from 'stratafs/internal/serve/upper-locks';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import type { Sys } from 'stratafs/internal/sys/sys';
+import { say } from './output/streams.ts';
 
 export interface UnionRequest {
   options: MountOptions;
@@ -45,7 +46,11 @@ export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union>
     // Held while it is mounted, so that no server begins with the same upper in between.
     const locks = takeUpper(sys, options, () => false);
     try {
-      checkMount(sys, options, request.merged, { backend: 'kernel', usedByServer });
+      checkMount(sys, options, request.merged, {
+        backend: 'kernel',
+        usedByServer: usedByServer(),
+        warn: (message) => say(`warning: ${message}`),
+      });
       mountKernel(sys, options, request.source, request.merged);
     } finally {
       locks.release();

@@ -74,6 +74,22 @@ describe.each(['kernel', 'fuse'] as const)('the %s backend', (backend) => {
     expect(stage.processes()).toEqual([]);
   });
 
+  it('warns of a lower that is the upper of a live mount, and refuses it with an index', async () => {
+    expect(await strata(['mount', '--backend', 'fuse', '-o', here(GOOD), stage.at('merged')])).toMatchObject({
+      code: 0,
+    });
+    for (const name of ['upper2', 'work2', 'merged2']) stage.dir(name);
+    const layers = 'lowerdir=T/lower2:T/upper,upperdir=T/upper2,workdir=T/work2';
+    const by = `lower layer '${stage.at('upper')}' is in use by the strata mount at '${stage.at('merged')}'`;
+    const mounted = await mount(layers, stage.at('merged2'));
+    expect(mounted).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining(`warning: ${by}`) });
+    expect(mounted.stderr.trim().split('\n')).toHaveLength(1);
+    expect((await strata(['umount', stage.at('merged2')])).code).toBe(0);
+    const refused = await mount(`${layers},index=on`, stage.at('merged2'));
+    expect(refused).toMatchObject({ code: 32, stderr: expect.stringContaining(`${by} (process`) });
+    expect((await strata(['umount', stage.at('merged')])).code).toBe(0);
+  });
+
   it('takes paths relative to the working directory, and any bytes in them', async () => {
     const odd = Buffer.concat([Buffer.from(`${stage.top}/odd `), Buffer.from([0xff, 0x0a]), Buffer.from(',:\\')]);
     fs.mkdirSync(odd);

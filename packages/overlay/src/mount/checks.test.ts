@@ -291,6 +291,27 @@ describe('checkMount with filesystems of its own', () => {
     }
   });
 
+  it('warns of lowers that somebody writes, and refuses them with an index', () => {
+    mountKernel(sys, parseOptions([`lowerdir=${top}/l,upperdir=${top}/u,workdir=${top}/w`]), 'x', dir('m3'));
+    mounted.push(path.join(top, 'm3'));
+    for (const name of ['u4', 'w4', 'l4']) dir(name);
+    const said: string[] = [];
+    const warn = (message: string) => said.push(message);
+    const usedByServer = (at: string) => (at.endsWith('/l4') ? "a server (pid 7) at '/mnt'" : null);
+    const layers = 'lowerdir=T/l:T/l4:T/u,upperdir=T/u4,workdir=T/w4';
+    const warnings = [
+      `lower layer '${top}/u' is in use by the kernel's overlay at '${top}/m3': what changes there may show here or not`,
+      `lower layer '${top}/l4' is in use by a server (pid 7) at '/mnt': what changes there may show here or not`,
+    ];
+    expect(failure(layers, 'T/m', { usedByServer, warn })).toBeNull();
+    expect(said.splice(0)).toEqual(warnings);
+    expect(failure('lowerdir=T/l:T/l4:T/u', 'T/m', { usedByServer, warn })).toBeNull();
+    expect(said.splice(0)).toEqual(warnings);
+    expect(failure(`${layers},index=on`, 'T/m', { usedByServer, warn })).toMatchObject({ errnoName: 'EBUSY' });
+    expect(failure('lowerdir=T/l,upperdir=T/u4,workdir=T/w4', 'T/m', { usedByServer, warn })).toBeNull();
+    expect(said).toEqual([]);
+  });
+
   it('refuses an upper on a read-only mount, unless the union is read-only too', () => {
     mountAt('t', 'tmpfs');
     execFileSync('mount', ['-o', 'remount,ro', `${top}/t`]);

@@ -9,7 +9,7 @@ import { EBUSY, errnoName } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import { checkUpper } from './check-upper.ts';
-import { usedByKernel } from './in-use.ts';
+import { usesByKernel } from './in-use.ts';
 import {
   ancestors,
   checkOverlap,
@@ -31,6 +31,8 @@ export interface CheckRules {
    * nobody. serve/ knows by its records and locks.
    */
   usedByServer?: (path: ByteString, st: Stat) => string | null;
+  /** What is allowed and unwise, one sentence; the kernel's overlay tells its log the same. */
+  warn?: (message: string) => void;
 }
 
 /** `options` with every layer's path absolute. @throws MountError. */
@@ -63,10 +65,16 @@ export function checkMount(sys: Sys, options: MountOptions, merged: ByteString, 
   try {
     checkOverlap(sys, roots);
     const { upper, work } = roots;
-    if (upper === null || work === null) return;
+    if (upper === null || work === null) {
+      if (rules.warn !== undefined) warnOfUses(usesOf(sys, roots.lowers, rules), rules.warn);
+      return;
+    }
     checkSameMount(upper, work);
-    checkFree(sys, [upper, work], rules);
-    if (p.index === true || p.nfsExport === true) checkFree(sys, withAncestors(sys, roots), rules);
+    if (p.index === true || p.nfsExport === true) checkFree(usesOf(sys, withAncestors(sys, roots), rules));
+    const own = [upper, work];
+    const uses = usesOf(sys, rules.warn === undefined ? own : [...own, ...roots.lowers], rules);
+    checkFree(uses.filter(({ root }) => own.includes(root)));
+    if (rules.warn !== undefined) warnOfUses(uses, rules.warn);
     checkUpper(sys, upper, work, {
       backend: rules.backend,
       userxattr: p.userxattr ?? false,
@@ -87,21 +95,38 @@ function withAncestors(sys: Sys, { lowers, upper, work }: LayerRoots): LayerRoot
     .flatMap((root) => [root, ...[...ancestors(sys, root)].map((st) => ({ ...root, st }))]);
 }
 
-/** @throws MountError (EBUSY) where another live mount has one of `roots` as its upper or workdir. */
-function checkFree(sys: Sys, roots: readonly LayerRoot[], rules: CheckRules): void {
-  const use = usedByKernel(sys, roots);
-  if (use !== null) {
-    throw inUse(use.root, `the kernel's overlay at ${show(use.mount.mountPoint)}`);
-  }
+interface Use {
+  root: LayerRoot;
+  /** In words for a message. */
+  by: string;
+}
+
+/** Which of `roots` another live mount has as its upper or workdir. */
+function usesOf(sys: Sys, roots: readonly LayerRoot[], rules: CheckRules): Use[] {
+  const uses = usesByKernel(sys, roots).map(({ root, mount }) => ({
+    root,
+    by: `the kernel's overlay at ${show(mount.mountPoint)}`,
+  }));
   for (const root of roots) {
-    const server = rules.usedByServer?.(root.path, root.st) ?? null;
-    if (server !== null) throw inUse(root, server);
+    const by = rules.usedByServer?.(root.path, root.st) ?? null;
+    if (by !== null) uses.push({ root, by });
+  }
+  return uses;
+}
+
+/** @throws MountError (EBUSY) for the first. */
+function checkFree(uses: readonly Use[]): void {
+  for (const { root, by } of uses) {
+    throw new MountError(
+      -EBUSY,
+      `${root.kind} ${show(root.path)} is in use by ${by}: unmount that first or take another`,
+    );
   }
 }
 
-function inUse(root: LayerRoot, by: string): MountError {
-  return new MountError(
-    -EBUSY,
-    `${root.kind} ${show(root.path)} is in use by ${by}: unmount that first or take another`,
-  );
+/** kernel: ovl_report_in_use without an index. */
+function warnOfUses(uses: readonly Use[], warn: (message: string) => void): void {
+  for (const { root, by } of uses) {
+    warn(`${root.kind} ${show(root.path)} is in use by ${by}: what changes there may show here or not`);
+  }
 }

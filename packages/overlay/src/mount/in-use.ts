@@ -55,8 +55,9 @@ export interface LiveUse {
   mount: MountEntry;
 }
 
-/** The first of `roots` that a live kernel overlay uses as upper or workdir, with that mount. */
-export function usedByKernel(sys: Sys, roots: readonly LayerRoot[]): LiveUse | null {
+/** Those of `roots` that a live kernel overlay uses as upper or workdir, with that mount. */
+export function usesByKernel(sys: Sys, roots: readonly LayerRoot[]): LiveUse[] {
+  const uses: LiveUse[] = [];
   for (const process of mountNamespaces(sys)) {
     const table = readFile(sys, `/proc/${process}/mountinfo`);
     // Most namespaces have no overlay at all: decode nothing for them.
@@ -66,10 +67,10 @@ export function usedByKernel(sys: Sys, roots: readonly LayerRoot[]): LiveUse | n
       const { upperdir, workdir } = overlayLayers(mount);
       for (const value of [upperdir, workdir]) {
         if (value === undefined) continue;
-        const root = roots.find((candidate) => holds(sys, process, value, candidate));
-        if (root !== undefined) return { root, mount };
+        const found = roots.filter((candidate) => holds(sys, process, value, candidate));
+        uses.push(...found.map((root) => ({ root, mount })));
       }
     }
   }
-  return null;
+  return uses;
 }

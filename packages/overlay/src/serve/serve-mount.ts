@@ -31,7 +31,7 @@ import { callerKilled } from './caller-killed.ts';
 import type { ServeConfig } from './config.ts';
 import { type Control, isCancelled, isDetached, stopServing } from './control.ts';
 import { choosePolicy } from './policy/choose.ts';
-import { forgetKilledServers, type MountRecord, removeRecord, startTime, writeRecord } from './state.ts';
+import { forgetKilledServers, type MountRecord, removeRecord, startTime, usedByServer, writeRecord } from './state.ts';
 import { trimmingPolicy } from './trim.ts';
 import { takeUpper, type UpperLocks } from './upper-locks.ts';
 
@@ -58,7 +58,11 @@ export function serveMount(sys: Sys, config: ServeConfig, control: Control, even
   const options = forThisNamespace(sys, config.options);
   const locks = takeUpper(sys, options, () => isCancelled(control));
   try {
-    checkMount(sys, options, config.merged, { backend: 'fuse' });
+    checkMount(sys, options, config.merged, {
+      backend: 'fuse',
+      usedByServer: usedByServer(),
+      warn: (message) => events.log(`warning: ${message}`),
+    });
     return serveLocked({ sys, config: { ...config, options }, control, events, locks });
   } finally {
     locks.release();

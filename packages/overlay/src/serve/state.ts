@@ -156,10 +156,15 @@ export function mountUsing(...keys: InodeKey[]): MountRecord | null {
   return readRecords().find((record) => (uses(record.upper) || uses(record.work)) && isMounted(record)) ?? null;
 }
 
-/** Who uses this upper or workdir, in words for a message (`CheckRules.usedByServer`). */
-export function usedByServer(_path: ByteString, st: Stat): string | null {
-  const record = mountUsing(inodeKey(st));
-  return record === null ? null : describe(record);
+/** Who uses an upper or workdir, in words for a message (`CheckRules.usedByServer`). The records are read once. */
+export function usedByServer(): (path: ByteString, st: Stat) => string | null {
+  let records: MountRecord[] | null = null;
+  return (_path, st) => {
+    records ??= readRecords();
+    const key = inodeKey(st);
+    const record = records.find((one) => (one.upper === key || one.work === key) && isMounted(one));
+    return record === undefined ? null : describe(record);
+  };
 }
 
 export function describe(record: MountRecord): string {
