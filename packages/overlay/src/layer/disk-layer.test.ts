@@ -327,6 +327,7 @@ describe('file handles', () => {
     const id = { type: 1, handle: Buffer.alloc(8) };
     expect(layer.handleIno(id, s)).toBe(-EPERM);
     expect(layer.handleIno(id, s)).toBe(-EPERM);
+    expect(layer.opensHandles()).toBe(false);
     expect(asked).toBe(1);
   });
 });

@@ -80,6 +80,7 @@ export class DiskLayer implements Layer {
   /** For open_by_handle_at, which refuses an O_PATH descriptor: -1 until it is needed. */
   #handleRoot = -1;
   #handlesRefused = false;
+  #handlesTried = false;
   #watch: WritebackWatch | null = null;
 
   /** @returns the layer, or the negative errno of opening `path`. */
@@ -234,6 +235,16 @@ export class DiskLayer implements Layer {
     const dirfd = this.#reach.locate(d);
     if (dirfd < 0) return dirfd;
     return this.#sys.nameToHandleAt(dirfd, this.#reach.name, this.#reach.name === '' ? AT_EMPTY_PATH : 0);
+  }
+
+  opensHandles(): boolean {
+    if (!this.#handlesTried) {
+      const id = this.fileHandle(this.root);
+      const fd = typeof id === 'number' ? id : this.#openHandle(id);
+      if (fd >= 0) this.#sys.close(fd);
+      this.#handlesTried = true;
+    }
+    return !this.#handlesRefused;
   }
 
   handleIno(id: FileHandleId, out: Stat): number {

@@ -86,6 +86,8 @@ export interface Layer {
   writesDataFirst(): boolean;
   /** The dentry's file handle, or -EOPNOTSUPP. */
   fileHandle(d: Dentry): FileHandleId | number;
+  /** Whether this process may open file handles of the layer's filesystem at all. */
+  opensHandles(): boolean;
   /** The dentry that a handle of this layer's filesystem names as an inode number; -ESTALE when it is gone, -EPERM when it may not be asked. */
   handleIno(id: FileHandleId, out: Stat): number;
   /** A pinned dentry for what a handle names, to be released; errors as `handleIno`. */

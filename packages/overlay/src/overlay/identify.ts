@@ -4,11 +4,11 @@
  * it has that lower inode's number and place in the inode table.
  */
 import type { Dentry } from '../layer/layer.ts';
-import { ENODATA, EPERM, ESTALE } from '../sys/errno.ts';
+import { ENODATA, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Found, LowerId } from './found.ts';
 import { lookupIndex } from './index-dir.ts';
-import { decodeOrigin, encodeOrigin, inoInHandle } from './origin.ts';
+import { decodeOrigin, encodeOrigin } from './origin.ts';
 import type { Super } from './super.ts';
 import { originValue } from './util.ts';
 
@@ -39,10 +39,9 @@ function originOf(sb: Super, upper: Dentry): LowerId | null {
   const fs = sb.fsNumber(layer);
   const st = new Stat();
   const err = layer.handleIno({ type: origin.type, handle: origin.handle }, st);
+  if (err < 0) return null;
   const uuid = sb.config.uuid === 'off' ? NO_UUID : layer.uuid;
-  if (err >= 0) return { fs, ino: st.ino, nlink: st.nlink, value: encodeOrigin({ ...origin, uuid, flags: 0 }) };
-  const ino = err === -EPERM ? inoInHandle(origin.type, origin.handle) : null;
-  return ino === null ? null : { fs, ino, nlink: 1, value: null };
+  return { fs, ino: st.ino, nlink: st.nlink, value: encodeOrigin({ ...origin, uuid, flags: 0 }) };
 }
 
 /**

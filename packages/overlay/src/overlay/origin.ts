@@ -5,7 +5,7 @@
  *
  *   0 version 0 | 1 magic 0xfb | 2 total length | 3 flags | 4 handle type | 5..20 fs uuid | 21.. handle
  *
- * An empty value means "copied up, but the lower's filesystem has no handles".
+ * An empty value means "copied up, but the lower's filesystem has no handles, or none that we may open".
  */
 import { EINVAL } from '../sys/errno.ts';
 
@@ -50,18 +50,4 @@ export function decodeOrigin(value: Buffer): Origin | null | number {
   if (value[0] > 0 || flags & ~FLAGS_KNOWN) return null;
   if (!(flags & FLAG_ANY_ENDIAN) && flags & FLAG_BIG_ENDIAN) return null;
   return { type: value[4], uuid: value.subarray(5, 21), handle: value.subarray(HEADER, Math.max(HEADER, value[2])) };
-}
-
-/**
- * The inode number inside a handle of the common filesystems, for a server that may not open
- * handles (open_by_handle_at needs CAP_DAC_READ_SEARCH); null when the type is another.
- * ext4 and small xfs numbers: FILEID_INO32_GEN (1); xfs: 0x81; btrfs: 0x4d, 0x4e; tmpfs: type 1 with three words.
- */
-export function inoInHandle(type: number, handle: Buffer): bigint | null {
-  if (type === 1 && handle.length === 8) return BigInt(handle.readUInt32LE(0));
-  if (type === 1 && handle.length === 12)
-    return (BigInt(handle.readUInt32LE(8)) << 32n) | BigInt(handle.readUInt32LE(4));
-  if (type === 0x81 && handle.length >= 12) return handle.readBigUInt64LE(0);
-  if ((type === 0x4d || type === 0x4e) && handle.length >= 20) return handle.readBigUInt64LE(0);
-  return null;
 }

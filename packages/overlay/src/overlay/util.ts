@@ -11,12 +11,12 @@ const NONE = Buffer.alloc(0);
 /** What name_to_handle_at(2) answers where a filesystem or a sandbox has none. */
 const withoutHandles: ReadonlySet<number> = new Set([-EOPNOTSUPP, -EOVERFLOW, -ENOSYS, -EPERM]);
 
-/** Writes overlay.origin: the handle of the lower, or nothing where its filesystem has no handles. */
+/** Writes overlay.origin: the handle of the lower, or nothing where it has none that we could open again. */
 export function setOrigin(sb: Super, upper: Dentry, lower: Dentry): number {
   return upper.layer.setxattr(upper, sb.names.origin, originValue(sb, lower), 0);
 }
 
-/** The handle of a real object as `overlay.origin` (of a lower) or `overlay.upper` hold it; empty where it has none. */
+/** The handle of a real object as `overlay.origin` (of a lower) or `overlay.upper` hold it; empty where it has none to be opened. */
 export function originValue(sb: Super, real: Dentry, isUpper = false): Buffer {
   const value = handleValue(sb, real, isUpper);
   return typeof value === 'number' ? NONE : value;
@@ -24,6 +24,7 @@ export function originValue(sb: Super, real: Dentry, isUpper = false): Buffer {
 
 /** The same where it must not be missed: a failure that says nothing about handles is given as a negative errno. */
 export function handleValue(sb: Super, real: Dentry, isUpper = false): Buffer | number {
+  if (!real.layer.opensHandles()) return NONE;
   const id = real.layer.fileHandle(real);
   if (typeof id === 'number') return withoutHandles.has(id) ? NONE : id;
   const uuid = sb.config.uuid === 'off' ? Buffer.alloc(16) : real.layer.uuid;
