@@ -45,6 +45,17 @@ describe('an ordinary user in a user namespace', () => {
     expect(rest).toEqual(['lower', 'upper', 'in', '0']);
   });
 
+  test('links of what has been copied up are one inode', async () => {
+    const out = await box.sh(
+      asUser(`cd tmp; mkdir linked linked/upper linked/work linked/merged
+        $STRATA mount --backend fuse -o "lowerdir=$PWD/../lower,upperdir=$PWD/linked/upper,workdir=$PWD/linked/work" linked/merged
+        cd linked/merged; chmod 644 file; ln file second; chmod 600 second; stat -c %a%h file
+        [ "$(stat -c %i file)" = "$(stat -c %i second)" ] && mv -T second file 2>&1 || true
+        cd ..; umount merged`),
+    );
+    expect(out).toBe("6002\nmv: 'second' and 'file' are the same file\n");
+  });
+
   test('marks are user.overlay.*, whiteouts are devices 0:0, and the user owns it all', async () => {
     expect(
       await box.sh(`getfattr --only-values -n user.overlay.opaque upper/old; echo

@@ -31,9 +31,12 @@ export async function replay(match: Match, { layers, cuts, ops }: Case): Promise
     return { mismatch: begun, steps: 0 };
   }
   for (const [i, op] of ops.entries()) {
-    const { mismatch } = await match.step(op);
+    const { mismatch, parted } = await match.step(op);
     if (mismatch !== null) {
       return { mismatch, steps: i + 1 };
+    }
+    if (parted) {
+      return null;
     }
   }
   return null;

@@ -16,6 +16,7 @@ import type { Mode } from './modes.ts';
 import type { Operation } from './operation.ts';
 import { Pair } from './pair.ts';
 import { isFailure, Turn } from './turn.ts';
+import { Twins } from './twins.ts';
 import { UpperView } from './upper-view.ts';
 import { View, type Yardstick } from './view.ts';
 
@@ -29,6 +30,8 @@ export interface Outcome {
   readonly mismatch: Mismatch | null;
   /** The kernel's. */
   readonly result: string;
+  /** The sides differ from here on, as they may: there is nothing more to compare on these layers. */
+  readonly parted?: true;
 }
 
 /** Kinds that open for writing, and need not write. */
@@ -58,6 +61,7 @@ export class Match {
   #yard: Yardstick | null = null;
   /** Slots whose file was made without a name. */
   readonly #unnamed = new Set<number>();
+  #twins: Twins | null = null;
   #lowersBefore: readonly Snapshot[] = [];
   /** The kernel's tree, when it was last looked at. */
   seen: View | null = null;
@@ -75,6 +79,7 @@ export class Match {
   /** Layers by this seed, without what `cut` takes out of them; both mounted and compared. */
   async begin(seed: number, cut?: (lowers: readonly string[]) => void): Promise<Mismatch | null> {
     await this.#leave();
+    this.#twins = null;
     this.pair.reset(seed);
     cut?.(this.pair.lowers);
     this.#lowersBefore = this.pair.lowers.map((lower) => sealed(this.#sys, lower, true));
@@ -91,6 +96,7 @@ export class Match {
     await this.pair.mount();
     const [kernel, ours] = this.pair.merged;
     this.#turns = [new Turn(this.#sys, true, kernel), new Turn(this.#sys, false, ours)];
+    this.#twins = this.#userns ? new Twins(this.#turns[1], this.#twins) : null;
   }
 
   async #leave(): Promise<void> {
@@ -120,16 +126,21 @@ export class Match {
 
   #play(op: Operation): Outcome {
     const [kernel, ours] = this.#turns!;
-    if (['slot-open', 'slot-link', 'slot-close'].includes(op.kind)) {
-      this.#unnamed.delete(op.slot);
-    } else if (op.kind === 'slot-tmpfile') {
-      this.#unnamed.add(op.slot);
-    }
     if (op.kind === 'slot-link' && this.#adrift(op.slot)) {
       return { mismatch: null, result: 'EBADF' };
     }
+    this.#twins?.look(op);
     const [expected, times] = this.#turn(kernel, op);
     const [got, own] = this.#turn(ours, op);
+    if (this.#userns && op.kind === 'slot-map' && op.flags === 2) {
+      this.#touch(op.slot);
+    }
+    if (op.kind === 'slot-tmpfile') {
+      this.#unnamed.add(op.slot);
+    } else if (op.kind === 'slot-open' || (op.kind === 'slot-link' && !isFailure(got))) {
+      this.#unnamed.delete(op.slot);
+    }
+    this.#twins?.look(op);
     if (
       (this.#comparable(expected) === this.#comparable(got) &&
         times.every(
@@ -143,6 +154,9 @@ export class Match {
     ) {
       return { mismatch: null, result: expected };
     }
+    if (this.#twins?.explain(op, expected, got)) {
+      return { mismatch: null, result: expected, parted: true };
+    }
     return {
       mismatch: {
         what: 'result',
@@ -150,6 +164,13 @@ export class Match {
       },
       result: expected,
     };
+  }
+
+  /** A store through a mapping moves the mtime of a file of FUSE, and not of one on tmpfs, which the kernel's mapping is of. */
+  #touch(slot: number): void {
+    for (const { slots } of this.#turns!) {
+      this.#sys.utimensat(slots[slot], '', 0, c.UTIME_OMIT, 0, c.UTIME_NOW, c.AT_EMPTY_PATH);
+    }
   }
 
   /**
@@ -280,8 +301,9 @@ export class Match {
 
   async #swap(): Promise<Mismatch | null> {
     await this.#leave();
-    const [kernel, ours] = this.pair.stores.map((store) => new UpperView(this.#sys, store, this.#yard!));
-    const uppers = this.#differences(kernel.snapshot, ours.snapshot);
+    const [kernel, ours] = this.pair.stores.map((store) => new UpperView(this.#sys, store, this.#yard!).snapshot);
+    this.#twins?.forgiveImpure(kernel, ours);
+    const uppers = this.#differences(kernel, ours);
     const lowers = this.pair.lowers.flatMap((lower, i) =>
       differences(this.#lowersBefore[i], sealed(this.#sys, lower, true), 'the lower before', 'after'),
     );

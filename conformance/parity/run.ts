@@ -94,12 +94,11 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
     generator.seen(match.seen!.types, false);
     const took = async (op: Operation): Promise<string | null> => {
       ops.push(op);
-      const { mismatch, result } = await match.step(op);
+      const { mismatch, result, parted } = await match.step(op);
       if (mismatch !== null) {
         await mismatched(all(), mismatch);
-        return null;
       }
-      return result;
+      return mismatch !== null || parted ? null : result;
     };
     for (let n = 1; n <= SWAPS * options.swapEvery; n++) {
       const op = generator.next();

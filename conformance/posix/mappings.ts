@@ -6,6 +6,7 @@ import { bytesAre, equal, fails, modeIs, ok, truly } from '../expect.ts';
 import { fewPositions } from '../positions.ts';
 import type { Case, Cases, Scene } from '../target.ts';
 import { dir, file } from '../tree.ts';
+import { capability } from './privileges.ts';
 
 const PAGE = 4096;
 const RW: number = c.PROT_READ | c.PROT_WRITE;
@@ -198,6 +199,20 @@ export const mappingCases: Cases = {
         ok(vfs(t).munmap(at, PAGE));
       });
       modeIs(lstat(t, 'f').mode, 0o4777);
+      bytesAre(readFile(t, 'f'), 'Sontent');
+    },
+  },
+  'mmap: file capabilities of a file that a mapping writes to stay': {
+    needs: ['root', 'vfs'],
+    positions: fewPositions,
+    tree: { f: file('content', { mode: 0o755, xattrs: { 'security.capability': capability } }) },
+    run(t) {
+      // A reader from before may keep the file in the page cache.
+      open(t, 'f', c.O_RDONLY);
+      const at = shared(t, open(t, 'f', c.O_RDWR));
+      equal(vfs(t).poke(at, 'S'), 1);
+      ok(vfs(t).msync(at, PAGE));
+      bytesAre(t.getxattr('f', 'security.capability'), capability);
       bytesAre(readFile(t, 'f'), 'Sontent');
     },
   },

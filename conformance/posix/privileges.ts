@@ -8,7 +8,7 @@ import type { Case, Cases, Scene, Who } from '../target.ts';
 import { dir, file } from '../tree.ts';
 
 /** vfs_cap_data revision 2: cap_net_bind_service=ep. */
-const capability: Buffer = Buffer.from('0100000200040000000000000000000000000000', 'hex');
+export const capability: Buffer = Buffer.from('0100000200040000000000000000000000000000', 'hex');
 
 const owner: Who = { uid: 1000, gid: 1000 };
 const member: Who = { uid: 3000, gid: 1000 };

@@ -14,6 +14,8 @@ import { flagsText } from './files.ts';
 import type { Kind, Kinds } from './kind.ts';
 
 const sizes: readonly number[] = [1, 10, 500, 4096, 9000];
+/** Bytes, by a mapping. */
+const STORED = 300;
 const offsets: readonly number[] = [0, 0, 1, 4000, 4096, 12_288, 20_000];
 
 const writable = (slot: Slot): boolean => (slot.flags & c.O_ACCMODE) !== c.O_RDONLY && slot.type === 'file';
@@ -264,6 +266,15 @@ function beginsWithHole({ sys }: Turn, fd: number): boolean {
   return data !== 0;
 }
 
+/**
+ * How much a mapping is asked to store: nothing between the end of the file and of its last page, where tmpfs
+ * keeps it for when the file grows, and FUSE without passthrough and ext4 do not. Behind that page nothing can be stored.
+ */
+function storable({ sys, stat }: Turn, fd: number, off: number): number {
+  const size = sys.fstat(fd, stat) < 0 ? 0 : stat.size;
+  return off >= Math.ceil(size / 4096) * 4096 ? STORED : Math.max(0, Math.min(STORED, size - off));
+}
+
 /** Mapped, read or written, unmapped. */
 const map = onSlot(
   3,
@@ -279,7 +290,8 @@ const map = onSlot(
     }
     const read = beginsWithHole(t, at) ? 0 : sys.readMemory(address, t.buf, 0, 2000);
     const seen = read < 0 ? said(read) : digest(t.buf.subarray(0, read));
-    const written = op.flags === 2 ? sys.writeMemory(address + op.off, t.buf.fill(op.value, 0, 300), 0, 300) : 0;
+    const stored = op.flags === 2 ? storable(t, at, op.off) : 0;
+    const written = stored > 0 ? sys.writeMemory(address + op.off, t.buf.fill(op.value, 0, stored), 0, stored) : 0;
     const synced = op.flags === 2 ? sys.msync(address, length, c.MS_SYNC) : 0;
     return ['mapped', seen, said(written), said(synced), said(sys.munmap(address, length))].join(' ');
   },

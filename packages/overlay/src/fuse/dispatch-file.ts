@@ -12,6 +12,7 @@ import {
   FOPEN_PASSTHROUGH,
   FSYNC_FDATASYNC,
   OPEN_KILL_SUIDGID,
+  WRITE_CACHE,
   WRITE_KILL_SUIDGID,
 } from './flags.ts';
 import {
@@ -97,9 +98,13 @@ export function write(c: Connection): number {
   const len = request.arg32(writeIn.size);
   if (IN_HEADER + writeIn.data + len > request.length) return -EINVAL;
   if (pos + len > Number.MAX_SAFE_INTEGER) return -EFBIG;
-  const kill = (request.arg32(writeIn.writeFlags) & WRITE_KILL_SUIDGID) !== 0;
+  const flags = request.arg32(writeIn.writeFlags);
   const fh = request.arg64(writeIn.fh);
-  const result = c.ops.write(c.takeCaller(), fh, request.bytes, IN_HEADER + writeIn.data, len, pos, kill);
+  const at = IN_HEADER + writeIn.data;
+  const result =
+    flags & WRITE_CACHE
+      ? c.ops.writeback(c.takeCaller(), fh, request.bytes, at, len, pos)
+      : c.ops.write(c.takeCaller(), fh, request.bytes, at, len, pos, (flags & WRITE_KILL_SUIDGID) !== 0);
   if (result < 0) return result;
   reply.set64(OUT_HEADER + writeOut.written, result);
   return writeOut.size;

@@ -40,6 +40,7 @@ export const FOPEN_PASSTHROUGH: number = 1 << 7;
 export const GETATTR_FH: number = 1 << 0;
 export const FATTR_FH: number = 1 << 6;
 export const OPEN_KILL_SUIDGID: number = 1 << 0;
+export const WRITE_CACHE: number = 1 << 0;
 export const WRITE_KILL_SUIDGID: number = 1 << 2;
 export const SETXATTR_ACL_KILL_SGID: number = 1 << 0;
 export const FSYNC_FDATASYNC: number = 1 << 0;

@@ -167,6 +167,8 @@ export interface Ops {
   read(caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number): number;
   /** @returns bytes written, or a negative errno when none were. `killPriv` as for `open`. */
   write(caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number, killPriv: boolean): number;
+  /** What was stored through a mapping, as the kernel writes its pages back: a write that takes no privileges away. */
+  writeback(caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number): number;
   fsync(caller: Caller, fh: number, dataOnly: boolean): number;
   fallocate(caller: Caller, fh: number, mode: number, off: number, len: number): number;
   /** SEEK_DATA and SEEK_HOLE. */

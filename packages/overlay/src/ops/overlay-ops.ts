@@ -353,6 +353,11 @@ export class OverlayOps implements Ops {
     return handle ? files.write(handle, buf, off, len, pos, killPriv, this.scratch) : -EBADF;
   }
 
+  writeback(_caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number): number {
+    const handle = this.files.get(fh);
+    return handle ? files.writeback(handle, buf, off, len, pos, this.scratch) : -EBADF;
+  }
+
   fsync(_caller: Caller, fh: number, dataOnly: boolean): number {
     const handle = this.files.get(fh);
     return handle ? files.fsync(this.sb, handle, dataOnly) : -EBADF;

@@ -367,6 +367,10 @@ export class PermittedOps implements Ops {
     return this.inner.write(caller, fh, buf, off, len, pos, caller.uid !== 0);
   }
 
+  writeback(caller: Caller, fh: number, buf: Uint8Array, off: number, len: number, pos: number): number {
+    return this.inner.writeback(caller, fh, buf, off, len, pos);
+  }
+
   fsync(caller: Caller, fh: number, dataOnly: boolean): number {
     return this.inner.fsync(caller, fh, dataOnly);
   }

@@ -81,7 +81,7 @@ export function setattr(sb: Super, inode: Inode, set: SetAttr, file: number, out
   const layer = real.layer;
   // What children inherit is looked at anew, should only a part of this succeed.
   if (isDir(inode)) inode.mode = 0;
-  const keeps = (valid & ATTR_BY_ROOT) !== 0 && inode.unnamed;
+  const keeps = survives(set, inode, real, out);
   if (valid & ATTR_SIZE) {
     const resize = (): number => truncateLazy(inode, set.size, () => truncate(real, file, set.size));
     err = keeps ? keepingPrivileges(real, out, resize) : resize();
@@ -123,17 +123,23 @@ function unpin(inode: Inode): number {
  * and owner (kernel: ovl_set_size, ovl_set_attr), which between kernel filesystems takes nothing away. No
  * request tells these from truncate(2) and chown(2), so what root has given his own unnamed file survives both.
  */
-function keepingPrivileges(real: Dentry, scratch: Stat, change: () => number): number {
+function survives({ valid }: SetAttr, inode: Inode, real: Dentry, scratch: Stat): boolean {
+  if ((valid & ATTR_BY_ROOT) === 0 || !inode.unnamed) return false;
+  return real.layer.stat(real, scratch) >= 0 && scratch.uid === 0;
+}
+
+/** Makes a change that would take suid, sgid and file capabilities away from a file, and leaves them. @returns what `change` does. */
+export function keepingPrivileges(real: Dentry, scratch: Stat, change: () => number): number {
   const layer = real.layer;
   let err = layer.stat(real, scratch);
   if (err < 0) return err;
-  const { uid, type, mode } = scratch;
-  const capability = uid === 0 && type === S_IFREG ? layer.getxattr(real, CAPABILITY) : -ENODATA;
-  err = change();
-  if (err < 0 || uid !== 0 || type !== S_IFREG) return err;
+  const { type, mode } = scratch;
+  const capability = type === S_IFREG ? layer.getxattr(real, CAPABILITY) : -ENODATA;
+  const result = change();
+  if (result < 0 || type !== S_IFREG) return result;
   if (mode & (S_ISUID | S_ISGID)) err = layer.chmod(real, mode & 0o7777);
   if (err >= 0 && typeof capability !== 'number') err = layer.setxattr(real, CAPABILITY, capability, 0);
-  return err;
+  return err < 0 ? err : result;
 }
 
 /** truncate(2) and ftruncate(2) differ: to the size that it has already, only the second moves a file's mtime. */

@@ -18,7 +18,7 @@ import {
 } from '../sys/constants.ts';
 import { EBADF, EINVAL, EISDIR, ENXIO, EPERM, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
-import { killPriv } from './attr.ts';
+import { keepingPrivileges, killPriv } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import type { Inode } from './inode.ts';
 import { completeLazy } from './lazy-complete.ts';
@@ -175,6 +175,23 @@ export function write(
     done += n;
   }
   return done;
+}
+
+/**
+ * Pages that somebody stored through a mapping. A store takes no privileges away, and this write would: suid and
+ * sgid where we are not root of the whole machine, file capabilities always.
+ */
+export function writeback(
+  handle: OpenFile,
+  buf: Uint8Array,
+  off: number,
+  len: number,
+  pos: number,
+  scratch: Stat,
+): number {
+  const { upper } = handle.inode;
+  if (!upper) return -EBADF;
+  return keepingPrivileges(upper, scratch, () => write(handle, buf, off, len, pos, false, scratch));
 }
 
 export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean): number {

@@ -23,7 +23,7 @@ export function asksNothing(valid: number): boolean {
 
 /**
  * Ours, not on the wire: root changes owner and group, or the size. On a file that has had no name yet that leaves
- * suid, sgid and capabilities (attr.ts, keepingPrivileges).
+ * suid, sgid and capabilities (attr.ts, survives).
  */
 export const ATTR_BY_ROOT: number = 1 << 20;
 

@@ -1,0 +1,93 @@
+/**
+ * docs/differences.md, "In a user namespace the kernel makes two inodes": a file that was copied up
+ * while mounted and has got a second name. Each of the two goes on with the mode, owner and ACL that
+ * it has seen, so that the kernel refuses, lets through or strips of suid by what is no longer so; and
+ * renaming one name to the other is ESTALE. Once that has shown, the sides are no longer alike. Of the
+ * two only the first has an origin: a directory into which the other goes is marked impure by ours alone.
+ */
+import type { ByteString } from 'stratafs/internal/sys/bytes';
+import * as c from 'stratafs/internal/sys/constants';
+import type { Snapshot } from '../snapshot.ts';
+import type { Operation } from './operation.ts';
+import { isFailure, type Turn } from './turn.ts';
+
+const IMPURE = 'xattr user.overlay.impure';
+
+export class Twins {
+  readonly #turn: Turn;
+  /** Inode numbers of what has been seen with several names, in our mount, which has one inode of each. */
+  readonly #linked = new Set<bigint>();
+  /** Of the operation that is being looked at: its inode numbers before and after. */
+  #touched: bigint[] = [];
+  #last: Operation | null = null;
+
+  readonly #earlier: boolean;
+
+  /** @param before of the mount before, on the same layers: its marks are still there, on the other side now. */
+  constructor(turn: Turn, before: Twins | null) {
+    this.#turn = turn;
+    this.#earlier = before?.met === true;
+  }
+
+  get met(): boolean {
+    return this.#earlier || this.#linked.size > 0;
+  }
+
+  /** To be called before and after each operation. */
+  look(op: Operation): void {
+    if (this.#last !== op) {
+      this.#last = op;
+      this.#touched = [];
+    }
+    const { root, slots } = this.#turn;
+    for (const path of [op.path, op.to]) {
+      if (path !== '') {
+        this.#note(root, path, 0);
+        this.#note(root, path, c.AT_SYMLINK_NOFOLLOW);
+      }
+    }
+    for (const slot of [op.slot, op.other]) {
+      if (slot >= 0) {
+        this.#note(slots[slot], '', c.AT_EMPTY_PATH);
+      }
+    }
+  }
+
+  #note(dirfd: number, path: ByteString, flags: number): void {
+    const { sys, stat } = this.#turn;
+    if (sys.statx(dirfd, path, flags, stat) < 0 || stat.type === c.S_IFDIR) {
+      return;
+    }
+    this.#touched.push(stat.ino);
+    if (stat.nlink > 1) {
+      this.#linked.add(stat.ino);
+    }
+  }
+
+  /** Of the uppers. */
+  forgiveImpure(kernel: Snapshot, ours: Snapshot): void {
+    for (const [path, entry] of this.met ? ours : []) {
+      const its = kernel.get(path);
+      if (its !== undefined && entry[IMPURE] !== its[IMPURE]) {
+        delete (entry as Record<string, string>)[IMPURE];
+        delete (its as Record<string, string>)[IMPURE];
+      }
+    }
+  }
+
+  /** Whether two inodes of one file account for what differs. */
+  explain(op: Operation, kernel: string, ours: string): boolean {
+    if (this.#last !== op || !this.#touched.some((ino) => this.#linked.has(ino))) {
+      return false;
+    }
+    const judged = [kernel, ours].some((result) => /^(EACCES|EPERM|ESTALE)\b/.test(result));
+    // The VFS clips a copy to the size that the inode has been seen with.
+    const clipped = op.kind === 'slot-copy' && !isFailure(kernel) && !isFailure(ours);
+    return judged || clipped || withoutModes(kernel) === withoutModes(ours);
+  }
+}
+
+/** Of the looks that follow a result (look.ts). */
+function withoutModes(result: string): string {
+  return result.replace(/ \| 10[0-7]+ /g, ' | ');
+}
