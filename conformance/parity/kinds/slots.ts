@@ -243,9 +243,9 @@ const xattrs = onSlot(
   2,
   (slot) => real(slot) && slot.type !== 'link',
   (by) => ({
-    name: by.rnd.pick(['user.s', 'user.s', 'user.s', 'user.a', 'trusted.t', 'trusted.overlay.f']),
+    name: by.rnd.pick(['user.s', 'user.s', 'user.s', 'user.s', 'user.a', 'user.a', 'trusted.t', 'trusted.overlay.f']),
     value: `s${by.rnd.below(9)}`,
-    flags: by.rnd.pick([0, 0, 0, c.XATTR_CREATE, c.XATTR_REPLACE]),
+    flags: by.rnd.pick([0, 0, 0, 0, c.XATTR_CREATE, c.XATTR_REPLACE]),
   }),
   (t, at, op) => {
     const set = t.sys.fsetxattr(at, op.name, Buffer.from(op.value, 'latin1'), op.flags);
