@@ -1,5 +1,6 @@
 /** The unions that this process sees in the mount table, with what the records of their servers add. */
 import { isUnion, type MountedLayers, overlayLayers, readMountinfo } from 'stratafs/internal/mount/mountinfo';
+import { countPending } from 'stratafs/internal/serve/pending';
 import { type MountRecord, readRecords } from 'stratafs/internal/serve/state';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import { ENOTCONN, errnoName } from 'stratafs/internal/sys/errno';
@@ -19,6 +20,8 @@ export interface MountListing {
   pid: number | null;
   /** null where nothing tells: a FUSE mount without a record. */
   layers: MountedLayers | null;
+  /** Files whose copy-up is not complete; null where nobody tells. */
+  pending: number | null;
 }
 
 /** In the order of the mount table. */
@@ -32,7 +35,7 @@ export function listMounts(sys: Sys): MountListing[] {
     const { mountPoint, source, options } = entry;
     if (entry.fstype === 'overlay') {
       const layers = overlayLayers(entry);
-      return { mountPoint, backend: 'kernel', state: 'live', source, options, pid: null, layers };
+      return { mountPoint, backend: 'kernel', state: 'live', source, options, pid: null, layers, pending: 0 };
     }
     const record = records.get(entry.device);
     // statfs(2) is never answered from a cache; a dead connection refuses it at once.
@@ -45,6 +48,7 @@ export function listMounts(sys: Sys): MountListing[] {
       options,
       pid: record?.pid ?? null,
       layers: record === undefined ? null : record.options.overlay,
+      pending: record === undefined ? null : countPending(sys, record.options.overlay.workdir),
     };
   });
 }

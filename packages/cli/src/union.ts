@@ -9,6 +9,7 @@ import { mountKernel } from 'stratafs/internal/mount/kernel-mount';
 import type { MountOptions } from 'stratafs/internal/mount/options';
 import { mayUseTrustedXattrs } from 'stratafs/internal/mount/privilege';
 import { serveConfig } from 'stratafs/internal/serve/config';
+import { countPending } from 'stratafs/internal/serve/pending';
 import { runServer } from 'stratafs/internal/serve/run-server';
 import { spawnServer } from 'stratafs/internal/serve/spawn';
 import { forgetKilledServers, usedByServer } from 'stratafs/internal/serve/state';
@@ -40,7 +41,7 @@ export interface Union extends Choice {
  */
 export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union> {
   const options = absoluteLayers(sys, withUsableXattrs(sys, request.options));
-  const choice = chooseBackend(sys, options, request.backend);
+  const choice = chooseUsable(sys, options, request.backend);
   if (choice.backend === 'kernel') {
     if (removeDeadMount(sys, request.merged)) forgetKilledServers();
     // Held while it is mounted, so that no server begins with the same upper in between.
@@ -62,6 +63,14 @@ export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union>
   if (!request.foreground) return { ...choice, serverPid: (await spawnServer(config)).pid };
   await runServer(sys, config, () => {});
   return { ...choice, serverPid: null };
+}
+
+/** The kernel's overlay refuses an upper with copy-ups that are not complete; our server goes on with them. */
+function chooseUsable(sys: Sys, options: MountOptions, asked: 'auto' | Backend): Choice {
+  const choice = chooseBackend(sys, options, asked);
+  if (choice.backend !== 'kernel' || asked !== 'auto') return choice;
+  if (!countPending(sys, options.overlay.workdir)) return choice;
+  return { ...chooseBackend(sys, options, 'fuse'), reason: 'the upper has copy-ups that are not complete' };
 }
 
 /** Where `trusted.*` is out of reach the overlay's notes go to `user.overlay.*`. */

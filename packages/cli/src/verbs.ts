@@ -15,6 +15,11 @@ export const verbs: readonly Verb[] = [
     usageStatus: 1,
   },
   {
+    name: 'hydrate',
+    summary: 'complete lazy copy-ups',
+    load: async () => (await import('./commands/hydrate.ts')).hydrate,
+  },
+  {
     name: 'run',
     summary: 'run a command on a copy-on-write view of a directory',
     load: async () => (await import('./commands/run.ts')).run,

@@ -91,7 +91,7 @@ function toRow(mount: MountListing): ByteString[] {
   const { layers } = mount;
   return [
     mount.mountPoint,
-    mount.state === 'dead' ? `${mount.backend} (dead)` : mount.backend,
+    mount.backend + (mount.state === 'dead' ? ' (dead)' : mount.pending ? ` (${mount.pending} pending)` : ''),
     mount.source,
     layers?.upperdir ?? '-',
     layers === null ? '?' : [...layers.lowerdirs, ...layers.datadirs].join(':'),
@@ -113,7 +113,6 @@ function toJson(mount: MountListing): Record<string, unknown> {
       upperdir: layers.upperdir === undefined ? null : bytesField('path', layers.upperdir),
       workdir: layers.workdir === undefined ? null : bytesField('path', layers.workdir),
     },
-    // Lazy copy-ups that are not complete: none are made yet by any backend.
-    pending: 0,
+    pending: mount.pending,
   };
 }

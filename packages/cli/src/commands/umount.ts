@@ -5,10 +5,11 @@ import { isUnion, type MountEntry, mountAt, readMountinfo } from 'stratafs/inter
 import { absolutePath, realPath, show, workingDirectory } from 'stratafs/internal/mount/paths';
 import { forgetKilledServers, type MountRecord, readRecords, startTime } from 'stratafs/internal/serve/state';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
-import { AT_FDCWD, MNT_DETACH, O_PATH } from 'stratafs/internal/sys/constants';
-import { EACCES, EBUSY, EINVAL, ENOENT, EPERM, errnoName } from 'stratafs/internal/sys/errno';
+import { AT_FDCWD, MNT_DETACH, MNT_EXPIRE, O_PATH } from 'stratafs/internal/sys/constants';
+import { EACCES, EAGAIN, EBUSY, EINVAL, ENOENT, EPERM, errnoName } from 'stratafs/internal/sys/errno';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
+import { hydrateMount } from '../hydrating.ts';
 import type { DefineVerb } from '../verb.ts';
 
 /** Between two looks at a server that is finishing. */
@@ -20,7 +21,10 @@ export const umount: DefineVerb = (command) => {
     .description('End the mount at MERGED: returns when its server has finished and exited.')
     .argument('<merged>')
     .option('-l, --lazy', 'end at once, also when it is busy')
-    .addHelpText('after', '\nExample:\n  strata umount /mnt')
+    .addHelpText(
+      'after',
+      '\nCopy-ups that are not complete are completed first; with -l they stay for the next mount.\n\nExample:\n  strata umount /mnt',
+    )
     .action(async (merged: ByteString, flags: { lazy?: boolean }) => {
       const sys = openSys();
       if (removeDeadMount(sys, merged)) {
@@ -29,16 +33,32 @@ export const umount: DefineVerb = (command) => {
       }
       const entry = findUnion(sys, merged);
       const record = readRecords().find((candidate) => candidate.device === entry.device);
+      // Told to end first: a server whose mount just goes completes what is pending.
+      if (flags.lazy && record !== undefined && sys.kill(record.pid, SIGTERM) >= 0) {
+        await exited(record);
+        if (!isMounted(sys, entry)) return;
+      }
+      // The server would do it as well, after the mount is gone and without a word.
+      if (!flags.lazy && record !== undefined && isIdle(sys, entry)) await hydrateMount(sys, entry.mountPoint);
       const err = sys.umount2(entry.mountPoint, flags.lazy ? MNT_DETACH : 0);
       if (err < 0) throw refused(err, entry.mountPoint);
       if (record === undefined) return;
-      if (flags.lazy) sys.kill(record.pid, SIGTERM);
       await exited(record);
     });
 };
 
+function isMounted(sys: Sys, { device, mountPoint }: MountEntry): boolean {
+  const entries = readMountinfo(sys);
+  return typeof entries !== 'number' && mountAt(entries, mountPoint)?.device === device;
+}
+
+/** Marking a mount as expired fails with EBUSY where it is in use; where it is not, nothing happens to it. */
+function isIdle(sys: Sys, entry: MountEntry): boolean {
+  return sys.umount2(entry.mountPoint, MNT_EXPIRE) === -EAGAIN;
+}
+
 /** @throws MountError unless a union is mounted at `merged`. */
-function findUnion(sys: Sys, merged: ByteString): MountEntry {
+export function findUnion(sys: Sys, merged: ByteString): MountEntry {
   const mountPoint = resolve(sys, merged);
   const entries = readMountinfo(sys);
   const entry = typeof entries === 'number' ? undefined : mountAt(entries, mountPoint);

@@ -30,6 +30,7 @@ const fuseOnly: [keyof FuseOptions, string][] = [
   ['whiteouts', 'whiteouts=aufs'],
   ['serving', 'serving'],
   ['copyup', 'copyup'],
+  ['copyupThreshold', 'copyup_threshold'],
   ['hydrate', 'hydrate'],
   ['lowerIo', 'lower_io'],
   ['uidmapping', 'uidmapping'],
@@ -55,7 +56,6 @@ function notForKernel(options: MountOptions): string | null {
 const notServed: [(options: MountOptions) => boolean, string][] = [
   // The server always acts with the rights of who mounted.
   [(o) => o.overrideCreds === false, 'nooverride_creds'],
-  [(o) => o.fuse.copyup === 'lazy', 'copyup=lazy'],
   [(o) => o.fuse.hydrate !== undefined, 'hydrate'],
   [(o) => o.fuse.lowerIo === 'passthrough', 'lower_io=passthrough'],
   [(o) => o.fuse.uidmapping !== undefined, 'uidmapping'],

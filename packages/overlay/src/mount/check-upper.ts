@@ -3,6 +3,7 @@
  * look at, asked before anything is made, so that a refusal leaves nothing behind. Looks at the
  * workdir alone, which is on the upper's filesystem.
  */
+import { LAZY_FEATURE } from '../overlay/lazy-registry.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import {
   AFS_SUPER_MAGIC,
@@ -93,17 +94,25 @@ export function checkUpper(sys: Sys, upper: LayerRoot, work: LayerRoot, rules: U
       throw new MountError(may, `${root.kind} ${show(root.path)} cannot be written by this user`);
     }
   }
-  checkIncompat(sys, work);
+  checkIncompat(sys, work, rules);
   checkDirentTypes(sys, work);
   if (fs.type === FUSE_SUPER_MAGIC) checkFuse(sys, upper, work, rules);
   probeWork(sys, work, rules);
 }
 
 /** workdir/work/incompat/NAME: features of an earlier mount that no other mount may ignore. */
-function checkIncompat(sys: Sys, work: LayerRoot): void {
+function checkIncompat(sys: Sys, work: LayerRoot, rules: UpperRules): void {
   const left = listDir(sys, work.fd, 'work/incompat');
-  if (typeof left === 'number' || left.length === 0) return;
-  const names = left.map((entry) => entry.name);
+  if (typeof left === 'number') return;
+  const all = left.map((entry) => entry.name);
+  if (all.includes(LAZY_FEATURE) && rules.backend === 'kernel') {
+    throw new MountError(
+      -EINVAL,
+      `workdir ${show(work.path)} has copy-ups that are not complete, which the kernel's overlay cannot read: strata hydrate with these options completes them, or mount with the fuse backend`,
+    );
+  }
+  const names = all.filter((name) => name !== LAZY_FEATURE);
+  if (names.length === 0) return;
   if (names.includes('volatile')) {
     throw new MountError(
       -EINVAL,

@@ -80,6 +80,7 @@ const fuseWords: [keyof FuseOptions, string][] = [
   ['whiteouts', 'whiteouts'],
   ['serving', 'serving'],
   ['copyup', 'copyup'],
+  ['copyupThreshold', 'copyup_threshold'],
   ['hydrate', 'hydrate'],
   ['lowerIo', 'lower_io'],
   ['uidmapping', 'uidmapping'],

@@ -66,7 +66,7 @@ function fuseText(name: 'fsname' | 'subtype'): Read {
   };
 }
 
-function fuseNumber(name: 'maxRead' | 'squashToUid' | 'squashToGid'): Read {
+function fuseNumber(name: 'maxRead' | 'copyupThreshold' | 'squashToUid' | 'squashToGid'): Read {
   return ({ options }, value) => {
     if (value === undefined || !/^\d{1,10}$/.test(value)) return 'needs a number';
     options.fuse[name] = Number(value);
@@ -235,6 +235,7 @@ const ours: Record<string, Read> = {
   copyup: oneOf(['auto', 'full', 'lazy'], (options, value) => {
     options.fuse.copyup = value;
   }),
+  copyup_threshold: fuseNumber('copyupThreshold'),
   hydrate: oneOf(['background'], (options, value) => {
     options.fuse.hydrate = value;
   }),

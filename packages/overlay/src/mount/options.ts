@@ -43,6 +43,8 @@ export interface FuseOptions {
   /** How the server waits for requests. */
   serving?: 'auto' | 'follow' | 'spin' | 'block';
   copyup?: 'auto' | 'full' | 'lazy';
+  /** Bytes. */
+  copyupThreshold?: number;
   hydrate?: 'background';
   lowerIo?: 'cached' | 'passthrough';
   /** `ID:MAPPED:COUNT[:…]` as fuse-overlayfs spells it. */

@@ -13,6 +13,7 @@
 import type { SetAttr } from '../overlay/setattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat, StatFs } from '../sys/stat.ts';
+import type { HydrationStep } from './hydration.ts';
 
 export {
   ATTR_ATIME,
@@ -186,6 +187,12 @@ export interface Ops {
   readdir(caller: Caller, fh: number, off: number, plus: boolean, sink: DirSink): number;
   fsyncdir(caller: Caller, fh: number, dataOnly: boolean): number;
   releasedir(fh: number): void;
+
+  /**
+   * Completes lazy copy-ups: copies at most `budget` bytes; 0 only fills in what is pending. Absent where a
+   * door has none. @returns 0, or -EPERM for who may not.
+   */
+  hydrate?(caller: Caller, budget: number, out: HydrationStep): number;
 
   // ---- life ----------------------------------------------------------------------------------
   /** syncfs(2) of the mount. */

@@ -8,6 +8,7 @@ import * as creating from '../overlay/create.ts';
 import * as files from '../overlay/file.ts';
 import { getFileattr, setFileattr } from '../overlay/fileattr.ts';
 import { type DirInode, type Inode, isDir, type ListedEntry } from '../overlay/inode.ts';
+import { completeAll, hydrate, pendingOf } from '../overlay/lazy-complete.ts';
 import { settle } from '../overlay/left-whiteout.ts';
 import { lookup } from '../overlay/lookup.ts';
 import { DOTS, entryIno, indexAfter, list } from '../overlay/readdir.ts';
@@ -33,6 +34,7 @@ import {
 import { EBADF, EINVAL, ELOOP, ENFILE, ENOENT, ENOTDIR, ENXIO, EPERM, ESTALE, EXDEV } from '../sys/errno.ts';
 import { Stat, type StatFs } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
+import type { HydrationStep } from './hydration.ts';
 import { Nodes } from './nodes.ts';
 import { asksNothing, type Caller, type DirSink, EntryOut, type OpenOut, type Ops, type SetAttr } from './ops.ts';
 import { chownIsChmod } from './permissions.ts';
@@ -54,6 +56,8 @@ export class OverlayOps implements Ops {
   private readonly maxFiles: number;
   /** Whose file capabilities were removed last: a setattr may belong to it (privilege-bits.ts). */
   private stripped: Inode | null = null;
+  /** Lazy copy-ups that could not be completed since somebody asked what is pending. */
+  private readonly unhydrated = new Map<ByteString, number>();
   /** What the flag ioctls take a pointer to: a long, of which they use half. */
   private readonly flagWord = Buffer.alloc(8);
 
@@ -462,6 +466,24 @@ export class OverlayOps implements Ops {
   }
 
   // ---- life ----------------------------------------------------------------------------------
+
+  hydrate(caller: Caller, budget: number, out: HydrationStep): number {
+    if (caller.uid !== 0 && caller.uid !== this.sb.hooks.uid) return -EPERM;
+    if (budget === 0) {
+      this.unhydrated.clear();
+      Object.assign(out, pendingOf(this.sb));
+    } else {
+      const { copied, completed, done } = hydrate(this.sb, budget, this.unhydrated);
+      Object.assign(out, { bytes: copied, files: completed, done });
+    }
+    out.failed = this.unhydrated.size;
+    return 0;
+  }
+
+  /** Completes lazy copy-ups, as far as it can be done and nobody says stop. */
+  completeAll(): void {
+    completeAll(this.sb);
+  }
 
   syncfs(): number {
     if (!this.sb.upper || this.sb.config.readOnly) return 0;

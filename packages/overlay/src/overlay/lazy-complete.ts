@@ -133,6 +133,7 @@ export function hydrate(sb: Super, budget: number, skip: Map<ByteString, number>
     if (skip.has(name)) continue;
     if (sb.hooks.cancelled() || result.copied >= budget) return result;
     const left = hydrateEntry(sb, name, budget - result.copied, result);
+    if (left === -EINTR) return result;
     if (left < 0) {
       skip.set(name, left);
       sb.hooks.log(`a copy-up cannot be completed (${name}): ${errnoName(left)}`);
@@ -144,7 +145,9 @@ export function hydrate(sb: Super, budget: number, skip: Map<ByteString, number>
 function hydrateEntry(sb: Super, name: ByteString, budget: number, into: Hydration): number {
   return withEntry(sb, name, (d, lazy) => {
     if (lazy === null) return 0;
+    sb.lazy.current = lazy;
     const n = step(lazy, d, budget);
+    if (n < 0 || lazy.complete) sb.lazy.current = null;
     if (n < 0) return n;
     into.copied += n;
     if (lazy.complete) into.completed++;
@@ -199,6 +202,12 @@ export function pendingOf(sb: Super): Pending {
   return pending;
 }
 
+/** Completes all that can be, unless it is cancelled. */
+export function completeAll(sb: Super): void {
+  const failed = new Map<ByteString, number>();
+  while (!sb.hooks.cancelled() && !hydrate(sb, Number.POSITIVE_INFINITY, failed).done);
+}
+
 /** At a mount: what a crash has left of completions under way is put right; no data is copied. */
 export function resumeLazy(sb: Super): void {
   const names = registered(sb);
@@ -217,6 +226,7 @@ export function forgetLazy(sb: Super, inode: Inode): void {
   if (lazy === null || upper === null) return;
   sb.lazy.known.delete(inode.upperIno);
   lazy.inode = null;
+  if (sb.lazy.current === null && !inode.unlinked) sb.lazy.current = lazy;
   if (!inode.unlinked || lazy.entry === '') return;
   const st = new Stat();
   if (upper.layer.stat(upper, st) >= 0 && st.nlink === 0) unregister(sb, lazy.entry);

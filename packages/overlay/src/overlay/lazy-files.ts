@@ -38,6 +38,8 @@ export class LazyFiles {
   usable: boolean | undefined = undefined;
   /** By the inode number in the upper. */
   readonly known: Map<bigint, LazyFile> = new Map();
+  /** The one that is being completed, though nobody may know it: to read its map again it would have to be written back. */
+  current: LazyFile | null = null;
 }
 
 export function hasLazyMarks(sb: Super, names: readonly ByteString[]): boolean {
@@ -69,7 +71,11 @@ export function lazyOf(sb: Super, d: Dentry, ino: bigint): LazyFile {
   const known = sb.lazy.known.get(ino);
   if (known) return known;
   const id = d.layer.fileHandle(d);
-  return new LazyFile(sb, readRecord(sb, d), typeof id === 'number' ? '' : entryName(id), null);
+  const entry = typeof id === 'number' ? '' : entryName(id);
+  const { current } = sb.lazy;
+  // A handle is never given to another inode.
+  if (current !== null && entry !== '' && current.entry === entry && !current.complete) return current;
+  return new LazyFile(sb, readRecord(sb, d), entry, null);
 }
 
 /** `inode` shows the file from now on. */

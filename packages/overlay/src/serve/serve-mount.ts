@@ -100,6 +100,7 @@ function serveLocked(server: Server): SessionEnd {
     (nodeid) => connection?.notify.attributes(nodeid),
   );
   try {
+    let ended: SessionEnd;
     const deviceFd = openFuseDevice(sys);
     try {
       connection = connect(server, ops, deviceFd);
@@ -110,14 +111,18 @@ function serveLocked(server: Server): SessionEnd {
         trimmingPolicy(() => ops.nodes.dropped),
       );
       try {
-        return mountAndServe({ ...server, policy }, connection, deviceFd);
+        ended = mountAndServe({ ...server, policy }, connection, deviceFd);
       } finally {
         end();
       }
     } finally {
       // Whoever still waits for an answer gets an error now and not after the engine has finished.
       sys.close(deviceFd);
+      connection = null;
     }
+    // Whoever ends it by a signal wants it to end: what is pending waits for the next mount.
+    if (ended === 'unmounted') ops.completeAll();
+    return ended;
   } finally {
     ops.destroy();
   }
@@ -139,6 +144,8 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
     random: (length) => randomBytes(length),
     groupsOf: (pid) => groupsOf(sys, pid),
     attrChanged,
+    copyup: fuse.copyup ?? 'full',
+    copyupThreshold: fuse.copyupThreshold,
   });
   if (ops instanceof OverlayOps) return ops;
   throw new MountError(ops.errno, ops.message);

@@ -217,6 +217,7 @@ export const MS_STRICTATIME: number = 1 << 24;
 export const MS_LAZYTIME: number = 1 << 25;
 export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
+export const MNT_EXPIRE = 4;
 export const UMOUNT_NOFOLLOW = 8;
 export const FSOPEN_CLOEXEC = 1;
 export const FSMOUNT_CLOEXEC = 1;
