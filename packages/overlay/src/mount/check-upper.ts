@@ -3,7 +3,7 @@
  * look at, asked before anything is made, so that a refusal leaves nothing behind. Looks at the
  * workdir alone, which is on the upper's filesystem.
  */
-import { LAZY_FEATURE } from '../overlay/lazy-registry.ts';
+import { LAZY_FEATURE } from '../overlay/params.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import {
   AFS_SUPER_MAGIC,

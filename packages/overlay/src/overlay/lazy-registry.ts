@@ -11,11 +11,10 @@ import { Dentry, type FileHandleId, type RawDirent } from '../layer/layer.ts';
 import { type ByteString, fromText } from '../sys/bytes.ts';
 import { O_RDONLY, O_WRONLY } from '../sys/constants.ts';
 import { EEXIST, ENOENT, ESTALE } from '../sys/errno.ts';
+import { LAZY_FEATURE } from './params.ts';
 import type { Super } from './super.ts';
 
 const INCOMPAT: ByteString = 'incompat';
-/** The feature, as the kernel's log names it. */
-export const LAZY_FEATURE: ByteString = 'strata.lazy';
 
 function directories(sb: Super): Dentry[] {
   const { root } = sb.workLayer!;

@@ -6,6 +6,9 @@
 import type { ByteString } from '../sys/bytes.ts';
 import { EINVAL } from '../sys/errno.ts';
 
+/** Ours in work/work/incompat: files whose copy-up is not complete (lazy-registry.ts). */
+export const LAZY_FEATURE: ByteString = 'strata.lazy';
+
 export type RedirectMode = 'on' | 'follow' | 'nofollow' | 'off';
 export type XinoMode = 'off' | 'auto' | 'on';
 export type VerityMode = 'off' | 'on' | 'require';

@@ -1,6 +1,6 @@
 /** How many copy-ups of an upper are not complete: by the registry in its workdir (overlay/lazy-registry.ts), which no server need be asked for. */
 import { listDir } from '../mount/read-file.ts';
-import { LAZY_FEATURE } from '../overlay/lazy-registry.ts';
+import { LAZY_FEATURE } from '../overlay/params.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { AT_FDCWD } from '../sys/constants.ts';
 import { ENOENT } from '../sys/errno.ts';
