@@ -4,15 +4,17 @@
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
+import { ELOOP } from 'stratafs/internal/sys/errno';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Backend, LayerDirs, View } from './backend.ts';
 import { openBaseDir } from './base-dir.ts';
 import { names, readFile, writeFile } from './calls.ts';
-import { bytesAre, check, equal, ok } from './expect.ts';
+import { bytesAre, check, equal, fails, ok } from './expect.ts';
 import { differences, type Snapshot, snapshotTree } from './snapshot.ts';
 import type { Door } from './target.ts';
 import { fuse } from './targets/fuse.ts';
+import { inProcess } from './targets/in-process.ts';
 import { kernel } from './targets/kernel.ts';
 import { dir, file, plant, symlink, type Tree } from './tree.ts';
 
@@ -193,6 +195,31 @@ describe('layers in a mount', () => {
             same(left, seen, `by ${top.name}`);
           });
         });
+      }
+    });
+  }
+
+  for (const by of [kernel, fuse, inProcess]) {
+    it(`a lower that holds the upper and the workdir: ${by.name} leads into neither`, async () => {
+      const at = base.make(`around-${by.name}`);
+      makeDirs(at, ['sub', 'sub/upper', 'sub/work', 'merged']);
+      plantAt(at, { f: file('below') });
+      const layers = { lowers: [at], upper: `${at}/sub/upper`, work: `${at}/sub/work`, merged: `${at}/merged` };
+      const view = must(await by.mount(sys, { ...layers, options: ['redirect_dir=on', 'metacopy=off'] }), by.name);
+      try {
+        const m = view.door('');
+        equal(names(m, 'sub'), ['upper', 'work']);
+        for (const path of ['sub/upper', 'sub/work', 'sub/upper/f', 'sub/work/work']) {
+          fails(ELOOP, m.lstat(path));
+        }
+        fails(ELOOP, m.mkdir('sub/upper/new', 0o755));
+        writeFile(m, 'f', 'above');
+        ok(m.mkdir('sub/new', 0o755));
+        equal(names(m, 'sub'), ['new', 'upper', 'work']);
+        fails(ELOOP, m.lstat('sub/upper'));
+        m.end();
+      } finally {
+        await view.close();
       }
     });
   }

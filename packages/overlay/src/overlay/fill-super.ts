@@ -121,6 +121,7 @@ function prepareRoot(sb: Super): Refusal | null {
   const st = sb.scratch;
   const { upper } = sb;
   const root = new DirInode(upper?.root ?? null, visibleRoots(sb));
+  for (const layer of [upper, sb.workLayer]) if (layer) sb.traps.add(layer.root);
   const real = root.real;
   const err = real.layer.stat(real, st);
   if (err < 0) return { errno: err, message: `${real.layer.label}: the layer's root cannot be read` };

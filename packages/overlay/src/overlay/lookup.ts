@@ -7,7 +7,7 @@
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.ts';
-import { EACCES, EINVAL, EIO, ENAMETOOLONG, ENODATA, ENOENT, EOPNOTSUPP, EPERM } from '../sys/errno.ts';
+import { EACCES, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENODATA, ENOENT, EOPNOTSUPP, EPERM } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, isEscapedWhiteout } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
@@ -93,6 +93,7 @@ function lookupSingle(
     return null;
   }
   if (type !== S_IFDIR) return lookupFile(sb, d, w, prefix, st);
+  if (sb.traps.has(st)) return -ELOOP;
   if (lastElement) w.isDir = true;
   if (w.last) return d;
   if (aufs && layer.lookup(d, AUFS_OPAQUE, sb.scratch) >= 0) {

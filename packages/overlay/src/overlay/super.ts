@@ -11,6 +11,7 @@ import { LazyFiles } from './lazy-files.ts';
 import type { LeftWhiteout } from './left-whiteout.ts';
 import { Listings } from './listings.ts';
 import type { Config } from './params.ts';
+import { Traps } from './traps.ts';
 import { XattrNames } from './xattrs.ts';
 
 const NO_UUID = Buffer.alloc(16);
@@ -59,6 +60,7 @@ export class Super {
   indexDir: Dentry | null = null;
   readonly workLayer: Layer | null;
   root!: DirInode;
+  readonly traps: Traps = new Traps();
   /** Users' whiteouts that could not be put in their places yet (left-whiteout.ts). */
   readonly left: LeftWhiteout[] = [];
   /** The whiteout that others are hard-linked from, as a name in `work`; null until the first. */
