@@ -71,7 +71,7 @@ describe('an ordinary user in a user namespace', () => {
         chmod 600 merged/a; echo more >> merged/d/b; mv merged/a merged/d/a; ln merged/d/a merged/hard; mv merged/d merged/moved
         test "$before" = "$(stat -c %i merged/hard merged/moved merged/moved/b)" && echo same
         test "$(stat -c %i merged/hard)" = "$(stat -c %i merged/moved/a)" && echo one
-        chmod 640 merged/hard; stat -c %a merged/moved/a; mv -T merged/hard merged/moved/a 2>&1 | grep -o 'same file'
+        chmod 640 merged/hard; stat -c %a merged/moved/a; { mv -T merged/hard merged/moved/a 2>&1 || true; } | grep -o 'same file'
         umount merged`)}`);
     expect(out).toBe('same\none\n640\nsame file\n');
   });
