@@ -1,12 +1,12 @@
 /** The next operation of a random sequence, by what is known to be there. */
-import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import type { Random } from '../random.ts';
 import { Chooser } from './chooser.ts';
-import { kinds } from './kinds/all.ts';
+import { kinds, kindsOf } from './kinds/all.ts';
 import { Known } from './known.ts';
 import { type Operation, operation } from './operation.ts';
 import { isFailure } from './turn.ts';
+import type { View } from './view.ts';
 import { umasks, users } from './vocabulary.ts';
 
 /** The tree is kept between these sizes, so that looking at all of it stays cheap. */
@@ -17,22 +17,35 @@ const LARGE = 110;
 const WATCHED = 4;
 
 const making: readonly string[] = ['mkdir', 'create', 'symlink', 'link', 'mknod', 'tmpfile', 'slot-link'];
-const moving: readonly string[] = ['rename', 'rename-noreplace', 'rename-exchange', 'link', 'slot-link', 'long-names'];
+const moving: readonly string[] = [
+  'rename',
+  'rename-whiteout',
+  'rename-noreplace',
+  'rename-exchange',
+  'link',
+  'slot-link',
+  'long-names',
+];
+/** What was in the slot is closed, whether another comes or not. */
+const opening: readonly string[] = ['slot-open', 'slot-tmpfile'];
 const removing: readonly string[] = ['unlink', 'rmdir', 'rm -r'];
-
-const wheel: readonly string[] = Object.entries(kinds).flatMap(([name, { weight }]) =>
-  Array.from({ length: weight }, () => name),
-);
 
 export class Generator {
   readonly #rnd: Random;
   readonly #metacopy: boolean;
+  readonly #wheel: readonly string[];
   #known: Known = new Known();
+  /** Every kind as often as its weight says, shuffled: what is left of it. */
+  #deck: string[] = [];
 
-  /** @param metacopy files of metadata alone are made: what has too long a name for a redirect stays where it is (docs/differences.md). */
-  constructor(rnd: Random, metacopy: boolean) {
+  /**
+   * @param options the kernel's. With `metacopy=on` files of metadata alone are made: what has too
+   * long a name for a redirect stays where it is (docs/differences.md).
+   */
+  constructor(rnd: Random, options: readonly string[]) {
     this.#rnd = rnd;
-    this.#metacopy = metacopy;
+    this.#metacopy = options.includes('metacopy=on');
+    this.#wheel = kindsOf(options).flatMap((name) => Array.from({ length: kinds[name].weight }, () => name));
   }
 
   next(): Operation {
@@ -51,21 +64,37 @@ export class Generator {
   }
 
   #kind(): string {
-    const kind = this.#rnd.pick(wheel);
+    const kind = this.#draw();
     const { size } = this.#known;
     const unfit = (size < SMALL && removing.includes(kind)) || (size > LARGE && making.includes(kind));
-    return unfit && this.#rnd.below(2) === 0 ? this.#rnd.pick(wheel) : kind;
+    return unfit && this.#rnd.below(2) === 0 ? this.#draw() : kind;
+  }
+
+  #draw(): string {
+    if (this.#deck.length === 0) {
+      this.#deck = [...this.#wheel];
+    }
+    const at = this.#rnd.below(this.#deck.length);
+    const kind = this.#deck[at];
+    this.#deck[at] = this.#deck[this.#deck.length - 1];
+    this.#deck.pop();
+    return kind;
   }
 
   learn(op: Operation, result: string): void {
     if (!isFailure(result)) {
       kinds[op.kind].learn?.(this.#known, op);
+    } else if (opening.includes(op.kind)) {
+      this.#known.slots[op.slot] = null;
     }
   }
 
   /** What really is there. @param slots whether descriptors are still open. */
-  seen(types: ReadonlyMap<ByteString, number>, slots: boolean): void {
+  seen({ types, xattrs }: View, slots: boolean): void {
     this.#known.clear();
+    for (const [path, name] of xattrs) {
+      this.#known.remember(path, name);
+    }
     for (const [path, type] of types) {
       this.#known.add(
         path,

@@ -10,7 +10,7 @@ export type NodeType = 'dir' | 'file' | 'link' | 'other';
 /** As many as a shell can name by one digit, from 3 on. */
 export const SLOTS = 6;
 
-const REMEMBERED = 12;
+const REMEMBERED = 80;
 
 /** An open descriptor. */
 export interface Slot {
@@ -55,6 +55,7 @@ export class Known {
 
   clear(): void {
     this.#types.clear();
+    this.remembered.length = 0;
     this.#lists = {};
   }
 

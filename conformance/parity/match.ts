@@ -35,7 +35,18 @@ export interface Outcome {
 }
 
 /** Kinds that open for writing, and need not write. */
-const opening: readonly string[] = ['open', 'slot-open', 'truncate', 'write', 'create'];
+const opening: readonly string[] = [
+  'open',
+  'slot-open',
+  'truncate',
+  'write',
+  'create',
+  'direct-write',
+  'too-long',
+  'lock',
+  'watch',
+  'protect',
+];
 
 /** `U+1` and the like, in hex. */
 const NLINK = 'xattr trusted.overlay.nlink';

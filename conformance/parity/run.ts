@@ -6,7 +6,7 @@ import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { random } from '../random.ts';
 import { type Case, toJson } from './case.ts';
 import { Generator } from './generate.ts';
-import { kinds } from './kinds/all.ts';
+import { kindsOf } from './kinds/all.ts';
 import { CHECK, Match, type Mismatch, SWAP } from './match.ts';
 import { modes } from './modes.ts';
 import { type Operation, operation } from './operation.ts';
@@ -57,7 +57,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
   const mode = options.plant === undefined ? said : { ...said, ours: options.plant };
   const match = new Match(sys, mode);
   const rnd = random(options.seed);
-  const tally = new Tally(Object.keys(kinds));
+  const tally = new Tally(kindsOf(mode.options));
   let [done, mismatches, swaps] = [0, 0, 0];
 
   const mismatched = async (round: Case, mismatch: Mismatch): Promise<void> => {
@@ -90,8 +90,8 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
       await mismatched(all(), begun);
       return;
     }
-    const generator = new Generator(rnd, mode.options.includes('metacopy=on'));
-    generator.seen(match.seen!.types, false);
+    const generator = new Generator(rnd, mode.options);
+    generator.seen(match.seen!, false);
     const took = async (op: Operation): Promise<string | null> => {
       ops.push(op);
       const { mismatch, result, parted } = await match.step(op);
@@ -122,7 +122,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
           }
           swaps++;
         }
-        generator.seen(match.seen!.types, !swap);
+        generator.seen(match.seen!, !swap);
       }
       if (ends) {
         return;

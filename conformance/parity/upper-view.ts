@@ -19,7 +19,7 @@ import type { Entry, Snapshot } from '../snapshot.ts';
 import { listNames } from './directories.ts';
 import type { Store } from './pair.ts';
 import { said } from './turn.ts';
-import { addXattrs, contentOf, timeText, type Yardstick } from './view.ts';
+import { addContent, addFlags, addXattrs, timeText, type Yardstick } from './view.ts';
 
 /** In the bytes of a handle xattr: where its header ends and the filesystem's own handle begins. */
 const HEADER = 21;
@@ -101,7 +101,9 @@ export class UpperView {
       entry.rdev = String(st.rdev);
     }
     if (st.type === c.S_IFREG) {
-      entry.content = contentOf(sys, dirfd, name, this.#buf);
+      addContent(sys, dirfd, name, this.#buf, entry);
+    } else if (name === '') {
+      addFlags(sys, dirfd, entry);
     } else if (st.type === c.S_IFLNK) {
       const target = sys.readlinkat(dirfd, name);
       entry.target = typeof target === 'number' ? said(target) : readable(target);

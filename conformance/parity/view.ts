@@ -18,6 +18,7 @@ import type { Snapshot } from '../snapshot.ts';
 import type { Dirent } from '../target.ts';
 import { readRecords } from './directories.ts';
 import { namesIn } from './kinds/attributes.ts';
+import { flagsOf } from './kinds/flags.ts';
 import { visible } from './kinds/names.ts';
 import type { LowerNumbers } from './lower-numbers.ts';
 import { digest, said, type Turn } from './turn.ts';
@@ -43,6 +44,8 @@ export class View {
   readonly entries: Map<ByteString, Record<string, string>> = new Map();
   /** Types by path, for the choice of operations. */
   readonly types: Map<ByteString, number> = new Map();
+  /** Paths with the names of their xattrs, for the same. */
+  readonly xattrs: (readonly [ByteString, ByteString])[] = [];
   /** The first name of each inode. */
   readonly #firsts = new Map<bigint, ByteString>();
 
@@ -188,22 +191,34 @@ export class View {
       entry.rdev = String(st.rdev);
     }
     if (st.type === c.S_IFREG) {
-      entry.content = contentOf(sys, dirfd, name, this.#turn.buf);
+      addContent(sys, dirfd, name, this.#turn.buf, entry);
+    } else if (name === '') {
+      addFlags(sys, dirfd, entry);
     } else if (st.type === c.S_IFLNK) {
       const target = sys.readlinkat(dirfd, name);
       entry.target = typeof target === 'number' ? said(target) : readable(target);
     }
-    addXattrs(sys, dirfd, name, this.#turn.buf, entry);
+    for (const xattr of addXattrs(sys, dirfd, name, this.#turn.buf, entry)) {
+      this.xattrs.push([path, xattr]);
+    }
     return entry;
   }
 }
 
-/** A digest of all of a file's bytes. */
-export function contentOf(sys: Sys, dirfd: number, name: ByteString, buf: Buffer): string {
+/** Of a regular file: a digest of all its bytes, and what lsattr(1) shows. */
+export function addContent(
+  sys: Sys,
+  dirfd: number,
+  name: ByteString,
+  buf: Buffer,
+  entry: Record<string, string>,
+): void {
   const fd = sys.openat(dirfd, name, c.O_RDONLY | c.O_NOFOLLOW, 0);
   if (fd < 0) {
-    return said(fd);
+    entry.content = said(fd);
+    return;
   }
+  addFlags(sys, fd, entry);
   const digests: string[] = [];
   for (let pos = 0; ; ) {
     const n = sys.pread(fd, buf, 0, buf.length, pos);
@@ -215,19 +230,33 @@ export function contentOf(sys: Sys, dirfd: number, name: ByteString, buf: Buffer
     pos += n;
   }
   sys.close(fd);
-  return digests.join(' ');
+  entry.content = digests.join(' ');
 }
 
-export function addXattrs(sys: Sys, dirfd: number, name: ByteString, buf: Buffer, entry: Record<string, string>): void {
+export function addFlags(sys: Sys, fd: number, entry: Record<string, string>): void {
+  const flags = flagsOf(sys, fd);
+  entry.flags = flags < 0 ? said(flags) : flags.toString(16);
+}
+
+/** @returns the names. */
+export function addXattrs(
+  sys: Sys,
+  dirfd: number,
+  name: ByteString,
+  buf: Buffer,
+  entry: Record<string, string>,
+): readonly ByteString[] {
   const n = sys.listxattrat(dirfd, name, buf);
   if (n < 0) {
     entry.xattrs = said(n);
-    return;
+    return [];
   }
-  for (const xattr of namesIn(buf, n)) {
+  const names = namesIn(buf, n);
+  for (const xattr of names) {
     const length = sys.getxattrat(dirfd, name, xattr, buf);
     const value =
       length < 0 ? said(length) : length > 200 ? digest(buf.subarray(0, length)) : buf.toString('hex', 0, length);
     entry[`xattr ${readable(xattr)}`] = value;
   }
+  return names;
 }

@@ -1,10 +1,12 @@
 /** Modes, owners, times, xattrs and ACLs by path. */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
+import { ERANGE } from 'stratafs/internal/sys/errno';
+import { Stat } from 'stratafs/internal/sys/stat';
 import type { Chooser } from '../chooser.ts';
 import type { Operation } from '../operation.ts';
 import { hexWord, octal, pathWord, timeWord } from '../shell-words.ts';
-import { said } from '../turn.ts';
+import { said, type Turn } from '../turn.ts';
 import {
   ACL_ACCESS,
   ACL_DEFAULT,
@@ -20,6 +22,7 @@ import {
 import type { Kind, Kinds } from './kind.ts';
 
 const NOFOLLOW = c.AT_SYMLINK_NOFOLLOW;
+const nowTime = times.findIndex(([, nsec]) => nsec === c.UTIME_NOW);
 
 const chmod: Kind = {
   weight: 4,
@@ -35,25 +38,51 @@ const chmod: Kind = {
 const chown: Kind = {
   weight: 3,
   choose(by) {
-    const [off, len] = [by.rnd.pick([-1, ...owners]), by.rnd.pick([-1, ...groups])];
-    const path = by.there('any');
-    const flags = by.rnd.pick([0, NOFOLLOW]);
-    // docs/differences.md, "chown(-1, -1)" of a file that is open for writing.
-    return { path, flags, off, len: off < 0 && len < 0 ? 2000 : len };
+    const [off, len] = by.once(8) ? [-1, -1] : [by.rnd.pick([-1, ...owners]), by.rnd.pick([-1, ...groups])];
+    return { path: by.there('any'), flags: by.rnd.pick([0, NOFOLLOW]), off, len };
   },
-  run: (t, op) => said(t.sys.fchownat(t.root, op.path, op.off, op.len, op.flags)),
+  run: (t, op) =>
+    op.off < 0 && op.len < 0 && isWritten(t, op.path, op.flags)
+      ? 'EBUSY'
+      : said(t.sys.fchownat(t.root, op.path, op.off, op.len, op.flags)),
   shell: (op) =>
     `chown ${op.flags === 0 ? '' : '-h '}${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} ${pathWord(op.path)}`,
 };
 
+/**
+ * docs/differences.md, "A chown of nothing": with anybody's descriptor for writing the same words mean another
+ * thing by FUSE, so that it is not asked then; nor where a stranger's truncate could be meant.
+ */
+export function isWritten({ sys, root, slots, buf }: Turn, path: ByteString, flags: number): boolean {
+  const [st, open] = [new Stat(), new Stat()];
+  const at = path === '' ? flags : root;
+  const found = path === '' ? sys.fstat(at, st) : sys.statx(root, path, flags, st);
+  const capable = (path === '' ? sys.fgetxattr(at, CAPABILITY, buf) : sys.getxattrat(root, path, CAPABILITY, buf)) > 0;
+  return (
+    found === 0 &&
+    ((capable && (st.mode & 0o6000) !== 0 && (st.mode & 0o022) !== 0) ||
+      slots.some(
+        (slot) =>
+          slot >= 0 &&
+          (sys.fcntl(slot, c.F_GETFL, 0) & c.O_ACCMODE) !== c.O_RDONLY &&
+          sys.fstat(slot, open) === 0 &&
+          open.ino === st.ino,
+      ))
+  );
+}
+
+/** Both to now is all that one who may write may ask for. */
 const utimens: Kind = {
   weight: 3,
-  choose: (by) => ({
-    path: by.there('any'),
-    off: by.rnd.below(times.length),
-    len: by.rnd.below(times.length),
-    flags: by.rnd.pick([0, NOFOLLOW]),
-  }),
+  choose(by) {
+    const now = by.once(6) ? nowTime : undefined;
+    return {
+      path: by.there('any'),
+      off: now ?? by.rnd.below(times.length),
+      len: now ?? by.rnd.below(times.length),
+      flags: by.rnd.pick([0, NOFOLLOW]),
+    };
+  },
   run: (t, op) => said(t.sys.utimensat(t.root, op.path, ...times[op.off], ...times[op.len], op.flags)),
   shell(op) {
     const path = `${op.flags === 0 ? '' : '-h '}${pathWord(op.path)}`;
@@ -69,10 +98,11 @@ const utimens: Kind = {
 
 /** Mostly one that was set before. */
 function xattrOf(by: Chooser): Partial<Operation> {
-  const { remembered } = by.known;
-  if (remembered.length > 0 && !by.once(6)) {
-    const [path, name] = by.rnd.pick(remembered);
-    return { path, name };
+  for (let tries = 0; tries < 4; tries++) {
+    const [path, name] = by.once(8) || by.known.remembered.length === 0 ? ['', ''] : by.rnd.pick(by.known.remembered);
+    if (by.known.has(path)) {
+      return { path, name, ...(by.once(2) ? {} : { user: 0 }) };
+    }
   }
   return { path: by.there('any', 'file', 'dir'), name: by.rnd.pick([...xattrs, ACL_ACCESS, ACL_DEFAULT]) };
 }
@@ -96,6 +126,25 @@ const setxattr: Kind = {
     `setfattr -h -n ${op.name} -v ${hexWord(op.value)} ${pathWord(op.path)}${op.flags === 0 ? '' : ` # flags ${op.flags}`}`,
 };
 
+const setCapability: Kind = {
+  weight: 2,
+  choose: (by) => ({ path: by.there('file', 'file', 'file', 'any'), name: CAPABILITY, flags: by.once(4) ? 1 : 0 }),
+  run: (t, op) =>
+    said(
+      op.flags === 1
+        ? t.sys.removexattrat(t.root, op.path, op.name)
+        : t.sys.setxattrat(t.root, op.path, op.name, Buffer.from(capability, 'latin1'), 0),
+    ),
+  learn(known, op) {
+    if (op.flags === 1) {
+      known.forget(op.path, op.name);
+    } else {
+      known.remember(op.path, op.name);
+    }
+  },
+  shell: (op) => `setcap ${op.flags === 1 ? '-r' : 'cap_net_raw+ep'} ${pathWord(op.path)}`,
+};
+
 const setAcl: Kind = {
   weight: 3,
   choose(by) {
@@ -110,7 +159,7 @@ const setAcl: Kind = {
 
 const getxattr: Kind = {
   weight: 3,
-  choose: (by) => ({ ...xattrOf(by), len: by.rnd.pick([0, 1, 4096, 4096]) }),
+  choose: (by) => ({ ...xattrOf(by), len: by.rnd.pick([0, 1, 2, 4096, 4096, 4096, 4096]) }),
   run(t, op) {
     const n = t.sys.getxattrat(t.root, op.path, op.name, t.buf.subarray(0, op.len));
     return n < 0 || op.len === 0 ? said(n) : `= ${t.buf.toString('hex', 0, n)}`;
@@ -119,17 +168,24 @@ const getxattr: Kind = {
 };
 
 /**
- * docs/differences.md, "The size that listxattr tells": the kernel counts the overlay's own names too,
- * which it then does not show.
+ * docs/differences.md, "`listxattr(2)` asks for, and tells": the kernel counts the overlay's
+ * own names and the escapes too, which it then does not show. Too little for the list is too little for both.
  */
 const listxattr: Kind = {
   weight: 2,
-  choose: (by) => ({ path: by.once(3) ? xattrOf(by).path! : by.there('any') }),
+  choose: (by) => ({
+    path: by.once(3) ? xattrOf(by).path! : by.there('any'),
+    len: by.rnd.pick([1, 8, 20, 4096, 4096]),
+  }),
   run(t, op) {
-    const size = t.sys.listxattrat(t.root, op.path, t.buf.subarray(0, 0));
-    const n = t.sys.listxattrat(t.root, op.path, t.buf);
-    const enough = t.kernel ? size >= n : size === n;
-    return n < 0 ? said(n) : `${namesIn(t.buf, n).join(' ') || 'none'}${enough ? '' : ' and another size'}`;
+    const list = (room: number): number => t.sys.listxattrat(t.root, op.path, t.buf.subarray(0, room));
+    const [size, some, n] = [list(0), list(op.len), list(t.buf.length)];
+    if (n < 0) {
+      return said(n);
+    }
+    const sizes = t.kernel ? size >= n : size === n;
+    const fits = n > op.len ? some === -ERANGE : some === n || (t.kernel && some === -ERANGE && size > op.len);
+    return `${namesIn(t.buf, n).join(' ') || 'none'}${sizes && fits ? '' : ` and another size, ${size} ${some}`}`;
   },
   shell: (op) => `getfattr -h -m - ${pathWord(op.path)} | sort`,
 };
@@ -152,6 +208,7 @@ export const attributeKinds: Kinds = {
   chown,
   utimens,
   setxattr,
+  'set-capability': setCapability,
   'set-acl': setAcl,
   getxattr,
   listxattr,

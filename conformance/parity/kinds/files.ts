@@ -1,6 +1,6 @@
 /** Files by their paths: opened in every way, read, written, cut, looked at. */
 import * as c from 'stratafs/internal/sys/constants';
-import { StatFs } from 'stratafs/internal/sys/stat';
+import { type Stat, StatFs } from 'stratafs/internal/sys/stat';
 import { look } from '../look.ts';
 import { octal, pathWord } from '../shell-words.ts';
 import { said } from '../turn.ts';
@@ -96,7 +96,7 @@ const open: Kind = {
 
 /** Made without a name, written, then named. */
 const tmpfile: Kind = {
-  weight: 3,
+  weight: 4,
   choose: (by) => ({
     path: by.there('dir'),
     to: by.free(),
@@ -156,10 +156,53 @@ const stat: Kind = {
   shell: (op) => `stat -Lc '%F %a %u %g %s %h %b' ${pathWord(op.path)}`,
 };
 
+const masks: readonly number[] = [
+  0,
+  0x3,
+  0x200,
+  c.STATX_BASIC_STATS,
+  c.STATX_BTIME,
+  c.STATX_BASIC_STATS | c.STATX_BTIME,
+];
+const DAY = 86_400;
+
+/** What `mask` asks for, of what came. Times of today are as good as now: the sides have each their own. */
+function asked(st: Stat, mask: number): string {
+  const time = (sec: number, nsec: number): string =>
+    Math.abs(Date.now() / 1000 - sec) < DAY ? 'now' : `${sec}+${nsec}`;
+  const basic = (mask & c.STATX_BASIC_STATS) === 0 ? '' : `${st.mode.toString(8)} ${st.uid}:${st.gid} ${st.size}`;
+  const dir = st.type === c.S_IFDIR;
+  return [
+    (st.mask & mask).toString(16),
+    (mask & 0x3) === 0 ? '' : st.mode.toString(8),
+    (mask & 0x200) === 0 || dir ? '' : `${st.size}B`,
+    mask === c.STATX_BASIC_STATS ? `${basic} ${time(st.mtime, st.mtimeNsec)}` : '',
+    (mask & c.STATX_BTIME) === 0 ? '' : `born ${time(st.btime, st.btimeNsec)}`,
+  ].join(' ');
+}
+
+const statx: Kind = {
+  weight: 2,
+  choose: (by) => ({
+    path: by.there('any'),
+    flags: by.rnd.pick([0, c.AT_SYMLINK_NOFOLLOW]) | by.rnd.pick([0, 0, c.AT_STATX_FORCE_SYNC, c.AT_STATX_DONT_SYNC]),
+    mode: by.rnd.pick(masks),
+  }),
+  run(t, op) {
+    const found = t.sys.statx(t.root, op.path, op.flags, t.stat, op.mode);
+    return found < 0 ? said(found) : `found ${asked(t.stat, op.mode)}`;
+  },
+  shell: (op) => `: "statx mask ${op.mode.toString(16)} flags ${op.flags.toString(16)}" ${pathWord(op.path)}`,
+};
+
 const access: Kind = {
   weight: 2,
-  choose: (by) => ({ path: by.there('any'), mode: by.rnd.below(8) }),
-  run: (t, op) => said(t.sys.faccessat(t.root, op.path, op.mode, c.AT_EACCESS)),
+  choose: (by) => ({
+    path: by.there('any'),
+    mode: by.rnd.below(8),
+    flags: by.rnd.pick([c.AT_EACCESS, c.AT_EACCESS, c.AT_EACCESS | c.AT_SYMLINK_NOFOLLOW, 0]),
+  }),
+  run: (t, op) => said(t.sys.faccessat(t.root, op.path, op.mode, op.flags)),
   shell: (op) =>
     ['r', 'w', 'x']
       .map((letter, i) => ((op.mode & (4 >> i)) === 0 ? '' : `test -${letter} ${pathWord(op.path)}`))
@@ -179,4 +222,4 @@ const statfs: Kind = {
   shell: (op) => `stat -fc '%s %S %b %c %l' ${pathWord(op.path)}`,
 };
 
-export const fileKinds: Kinds = { create, open, tmpfile, read, write, truncate, stat, access, statfs };
+export const fileKinds: Kinds = { create, open, tmpfile, read, write, truncate, stat, statx, access, statfs };

@@ -1,6 +1,7 @@
 /** Directories, listed in pieces of any size and from any position. */
 import * as c from 'stratafs/internal/sys/constants';
 import type { Dirent } from '../../target.ts';
+import { parseDirents } from '../../targets/sys-door.ts';
 import { readRecords } from '../directories.ts';
 import { pathWord } from '../shell-words.ts';
 import { said, type Turn } from '../turn.ts';
@@ -64,8 +65,62 @@ const seekdir: Kind = {
   shell: (op) => `: "seekdir to record ${op.off}" ${pathWord(op.path)}`,
 };
 
+/**
+ * A name comes or goes while the directory is being read: every other one shows once. docs/differences.md,
+ * "A directory that changes while it is listed": the kernel is not judged by that, but by a new listing.
+ */
+const changing: Kind = {
+  weight: 2,
+  choose(by) {
+    const path = by.there('dir');
+    const inside = by.known
+      .list('any')
+      .filter((name) => name.startsWith(`${path}/`) && !name.includes('/', path.length + 1));
+    return { path, to: inside.length > 0 && by.once(2) ? by.rnd.pick(inside) : by.free(), off: by.rnd.below(3) };
+  },
+  run: (t, op) =>
+    t.opened(op.path, DIRECTORY, 0, (fd) => {
+      const { sys } = t;
+      const begun = sys.getdents64(fd, t.buf.subarray(0, 120));
+      if (begun < 0) {
+        return said(begun);
+      }
+      const first = parseDirents(t.buf, begun);
+      const changed = [
+        () => sys.mkdirat(t.root, op.to, 0o755),
+        () => sys.unlinkat(t.root, op.to, 0),
+        () => sys.unlinkat(t.root, op.to, c.AT_REMOVEDIR),
+      ][op.off]();
+      const rest = readRecords(sys, fd, 300);
+      sys.lseek(fd, 0, c.SEEK_SET);
+      const anew = readRecords(sys, fd, 300);
+      if (typeof rest === 'number' || typeof anew === 'number') {
+        return `began ${said(changed)} ${said(Math.min(Number(rest), Number(anew)))}`;
+      }
+      const own = op.to.slice(op.to.lastIndexOf('/') + 1);
+      const others = (records: readonly Dirent[]): string =>
+        shown(
+          t,
+          fd,
+          records.filter(({ name }) => name !== own),
+        );
+      const seen = others([...first, ...rest]);
+      const expected = others(anew);
+      return `began ${said(changed)} ${expected}${t.kernel || seen === expected ? '' : ` but showed ${seen}`}`;
+    }),
+  learn(known, op) {
+    if (op.off > 0) {
+      known.remove(op.to);
+    } else if (!known.has(op.to)) {
+      known.add(op.to, 'dir');
+    }
+  },
+  shell: (op) =>
+    `: "list" ${pathWord(op.path)}; ${['mkdir', 'unlink', 'rmdir'][op.off]} ${pathWord(op.to)} # before the second getdents`,
+};
+
 function names(records: readonly Dirent[]): string[] {
   return records.map(({ name }) => name);
 }
 
-export const listingKinds: Kinds = { list, seekdir };
+export const listingKinds: Kinds = { list, seekdir, 'list-changing': changing };

@@ -19,8 +19,8 @@ const mkdir: Kind = {
 };
 
 const rmdir: Kind = {
-  weight: 2,
-  choose: (by) => ({ path: by.there('empty', 'empty', 'empty', 'dir') }),
+  weight: 3,
+  choose: (by) => ({ path: by.there('empty', 'empty', 'empty', 'empty', 'dir'), ...(by.once(2) ? {} : { user: 0 }) }),
   run: (t, op) => said(t.sys.unlinkat(t.root, op.path, c.AT_REMOVEDIR)),
   learn: (known, op) => known.remove(op.path),
   shell: (op) => `rmdir ${pathWord(op.path)}`,
@@ -35,7 +35,7 @@ const unlink: Kind = {
 };
 
 const removeTree: Kind = {
-  weight: 2,
+  weight: 3,
   choose: (by) => ({ path: by.there('empty', 'empty', 'dir', 'file') }),
   run: (t, op) => (op.path === '.' ? 'EINVAL' : removed(t, t.root, op.path)),
   learn: (known, op) => known.remove(op.path),
@@ -113,7 +113,7 @@ const link: Kind = {
 };
 
 const symlink: Kind = {
-  weight: 2,
+  weight: 3,
   choose: (by) => ({ path: by.free(), value: by.rnd.pick(targets) }),
   run: (t, op) => said(t.sys.symlinkat(op.value, t.root, op.path)),
   learn: (known, op) => known.add(op.path, 'link'),
@@ -122,12 +122,12 @@ const symlink: Kind = {
 
 const readlink: Kind = {
   weight: 2,
-  choose: (by) => ({ path: by.there('link', 'link', 'link', 'any') }),
+  choose: (by) => ({ path: by.there('link', 'link', 'link', 'any'), len: by.rnd.pick([4096, 4096, 1, 3, 0]) }),
   run(t, op) {
-    const target = t.sys.readlinkat(t.root, op.path);
+    const target = t.sys.readlinkat(t.root, op.path, op.len);
     return typeof target === 'number' ? said(target) : `to ${target}`;
   },
-  shell: (op) => `readlink ${pathWord(op.path)}`,
+  shell: (op) => `readlink ${pathWord(op.path)} # into ${op.len} bytes`,
 };
 
 const special: readonly (readonly [number, string, readonly number[]])[] = [
@@ -139,7 +139,7 @@ const special: readonly (readonly [number, string, readonly number[]])[] = [
 ];
 
 const mknod: Kind = {
-  weight: 2,
+  weight: 3,
   choose(by) {
     const [type, , devices] = by.rnd.pick(special);
     return { path: by.free(), mode: type | by.rnd.pick(modes), off: by.rnd.pick(devices) };
@@ -156,12 +156,15 @@ const mknod: Kind = {
   },
 };
 
-/** Every call that takes a name, with one of `len` bytes. */
+/** One byte more than this does not fit, with its NUL. */
+const PATH_MAX = 4095;
+
+/** Every call that takes a name, with one of `len` bytes; and a path of the greatest length, or one more. */
 const longNames: Kind = {
-  weight: 2,
+  weight: 3,
   choose: (by) => ({
     path: by.there('dir'),
-    off: by.rnd.below(8),
+    off: by.rnd.below(14),
     len: by.rnd.pick([255, 255, 256]),
     to: by.there('file'),
   }),
@@ -179,6 +182,12 @@ const longNames: Kind = {
       () => sys.statx(root, other, c.AT_SYMLINK_NOFOLLOW, t.stat),
       () => sys.fchmodat(root, name, 0o711, 0),
       () => sys.setxattrat(root, name, 'user.long', Buffer.from('x'), 0),
+      () => sys.close(sys.openat(root, other, c.O_WRONLY | c.O_CREAT, 0o600)),
+      () => sys.fchownat(root, name, 1000, 1000, c.AT_SYMLINK_NOFOLLOW),
+      () => sys.utimensat(root, name, 1, 1, 1, 1, 0),
+      () => sys.getxattrat(root, name, 'user.long', t.buf),
+      () => sys.renameat2(root, name, root, other, c.RENAME_NOREPLACE),
+      () => sys.statx(root, `${name}/`.padEnd(PATH_MAX + op.len - 255, './'), 0, t.stat),
     ];
     const called = calls[op.off]();
     const gone = [name, other].map((path) => [sys.unlinkat(root, path, 0), sys.unlinkat(root, path, c.AT_REMOVEDIR)]);
@@ -193,8 +202,8 @@ export const nameKinds: Kinds = {
   unlink,
   'rm -r': removeTree,
   rename: rename(5, 0, null),
-  'rename-noreplace': rename(2, c.RENAME_NOREPLACE, 'RENAME_NOREPLACE'),
-  'rename-exchange': rename(2, c.RENAME_EXCHANGE, 'RENAME_EXCHANGE'),
+  'rename-noreplace': rename(3, c.RENAME_NOREPLACE, 'RENAME_NOREPLACE'),
+  'rename-exchange': rename(3, c.RENAME_EXCHANGE, 'RENAME_EXCHANGE'),
   link,
   symlink,
   readlink,

@@ -3,6 +3,7 @@
  * removed, copied up by somebody else. A slot that is not open is EBADF on both sides.
  */
 import * as c from 'stratafs/internal/sys/constants';
+import { EFBIG } from 'stratafs/internal/sys/errno';
 import type { Chooser } from '../chooser.ts';
 import type { Slot } from '../known.ts';
 import { look } from '../look.ts';
@@ -10,6 +11,7 @@ import type { Operation } from '../operation.ts';
 import { octal, pathWord, timeWord } from '../shell-words.ts';
 import { digest, said, type Turn } from '../turn.ts';
 import { groups, modes, owners, times } from '../vocabulary.ts';
+import { isWritten } from './attributes.ts';
 import { flagsText } from './files.ts';
 import type { Kind, Kinds } from './kind.ts';
 
@@ -33,6 +35,7 @@ function fd(slot: number): number {
 const open: Kind = {
   weight: 5,
   choose: (by) => ({
+    ...(by.once(2) ? {} : { user: 0 }),
     slot: by.rnd.below(by.known.slots.length),
     path: by.there('file', 'file', 'file', 'file', 'dir', 'any'),
     flags:
@@ -75,7 +78,7 @@ const openTmpfile: Kind = {
 };
 
 const link: Kind = {
-  weight: 2,
+  weight: 3,
   choose: (by) => ({ slot: by.slot(named), to: by.free(), ...(by.once(4) ? {} : { user: 0 }) }),
   run: (t, op) => said(t.sys.linkat(t.slots[op.slot], '', t.root, op.to, c.AT_EMPTY_PATH)),
   learn: (known, op) => known.add(op.to, 'file'),
@@ -148,25 +151,46 @@ const truncate = onSlot(
   (op, n) => `truncate -s ${op.len} /proc/self/fd/${n} # ftruncate`,
 );
 
-/** docs/differences.md, "fallocate of FUSE": it knows no other modes, and does not ask the server. */
 const fallocateModes: readonly (readonly [number, string])[] = [
   [0, ''],
   [c.FALLOC_FL_KEEP_SIZE, '-n'],
   [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
   [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
   [c.FALLOC_FL_ZERO_RANGE, '-z'],
+  [c.FALLOC_FL_ZERO_RANGE | c.FALLOC_FL_KEEP_SIZE, '-z -n'],
 ];
+
+const FUSE_MODES: number = c.FALLOC_FL_KEEP_SIZE | c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_ZERO_RANGE;
+const foreignModes: readonly (readonly [number, string])[] = [
+  [c.FALLOC_FL_COLLAPSE_RANGE, '-c'],
+  [c.FALLOC_FL_INSERT_RANGE, '-i'],
+  [c.FALLOC_FL_UNSHARE_RANGE, '--unshare'],
+];
+/** No file ends at twice this, and Linux says so (EFBIG) after all other looks, before it asks a filesystem. */
+const NOWHERE = 2 ** 62;
+
+/**
+ * docs/differences.md, "What Linux answers for a FUSE file itself": Linux looks at descriptor and file as
+ * ever and refuses then. What it would say here, the kernel's side is asked of a place that no file has.
+ */
+function allocate(t: Turn, at: number, op: Operation): string {
+  if (!t.kernel || (op.flags & ~FUSE_MODES) === 0) {
+    return said(t.sys.fallocate(at, op.flags, op.off, op.len));
+  }
+  const result = t.sys.fallocate(at, op.flags, NOWHERE, NOWHERE);
+  return result === -EFBIG ? 'EOPNOTSUPP' : said(result);
+}
 
 const fallocate = onSlot(
   3,
   writable,
   (by) => {
-    const flags = by.rnd.pick(fallocateModes)[0];
+    const flags = by.rnd.pick(by.once(12) ? foreignModes : fallocateModes)[0];
     return { flags, off: by.rnd.pick(offsets), len: by.rnd.pick([1, 4096, 8192]) };
   },
-  (t, at, op) => said(t.sys.fallocate(at, op.flags, op.off, op.len)),
+  allocate,
   (op, n) => {
-    const [, option] = fallocateModes.find(([mode]) => mode === op.flags)!;
+    const [, option] = [...fallocateModes, ...foreignModes].find(([mode]) => mode === op.flags)!;
     return `fallocate ${option} -o ${op.off} -l ${op.len} /proc/self/fd/${n}`;
   },
 );
@@ -221,11 +245,13 @@ const chown = onSlot(
   2,
   real,
   (by) => {
-    const [off, len] = [by.rnd.pick([-1, ...owners]), by.rnd.pick([-1, ...groups])];
-    // docs/differences.md, "chown(-1, -1)" of a file that is open for writing.
-    return off < 0 && len < 0 ? { off, len: 2000 } : { off, len };
+    const [off, len] = by.once(8) ? [-1, -1] : [by.rnd.pick([-1, ...owners]), by.rnd.pick([-1, ...groups])];
+    return { off, len };
   },
-  (t, at, op) => said(t.sys.fchownat(at, '', op.off, op.len, c.AT_EMPTY_PATH)),
+  (t, at, op) =>
+    op.off < 0 && op.len < 0 && isWritten(t, '', at)
+      ? 'EBUSY'
+      : said(t.sys.fchownat(at, '', op.off, op.len, c.AT_EMPTY_PATH)),
   (op, n) => `chown ${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} /proc/self/fd/${n}`,
 );
 
@@ -256,6 +282,15 @@ const xattrs = onSlot(
     return [said(set), value, said(listed), removed].join(' ');
   },
   (op, n) => `setfattr -n ${op.name} -v ${op.value} /proc/self/fd/${n} # flags ${op.flags}`,
+);
+
+/** Held as long as the descriptor is open, whatever becomes of the file. */
+const lock = onSlot(
+  2,
+  real,
+  (by) => ({ flags: by.rnd.pick([c.LOCK_SH, c.LOCK_EX, c.LOCK_UN]) }),
+  (t, at, op) => said(t.sys.flock(at, op.flags | c.LOCK_NB)),
+  (op, n) => `flock -n ${op.flags === c.LOCK_SH ? '-s' : op.flags === c.LOCK_EX ? '-x' : '-u'} ${n}`,
 );
 
 /** tmpfs allocates a page for a hole that is read through a mapping, and not for one that FUSE reads for its cache. */
@@ -316,5 +351,6 @@ export const slotKinds: Kinds = {
   'slot-chown': chown,
   'slot-utimens': utimens,
   'slot-xattrs': xattrs,
+  'slot-lock': lock,
   'slot-map': map,
 };

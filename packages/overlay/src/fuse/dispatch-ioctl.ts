@@ -72,11 +72,10 @@ function hydrate(c: Connection): number {
   return done(c, SIZEOF_HYDRATE);
 }
 
-/** The kernel's fuse code does not know that flags have a ctime, nor that this may have copied up. */
+/** The kernel's fuse code does not know that flags have a ctime, nor that this may have copied up, even where it failed then. */
 function changed(c: Connection, result: number): number {
-  if (result < 0) return result;
   c.notify.attributes(c.request.nodeid);
-  return done(c, 0);
+  return result < 0 ? result : done(c, 0);
 }
 
 /** struct fuse_ioctl_out in front of `size` bytes of answer. */

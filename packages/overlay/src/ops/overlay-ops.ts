@@ -206,11 +206,20 @@ export class OverlayOps implements Ops {
    */
   private mayLosePriv(caller: Caller, inode: Inode, st: Stat): number {
     const err = getattr(inode, st);
-    if (err < 0 || caller.uid === st.uid || !chownIsChmod(st)) return err;
+    if (err < 0 || caller.uid === st.uid || !(chownIsChmod(st) || this.dropsSgid(caller, inode))) return err;
     for (const handle of this.files.all()) {
       if (handle.inode === inode && (handle.accmode & O_ACCMODE) !== O_RDONLY) return 0;
     }
     return -EPERM;
+  }
+
+  /**
+   * Who has not the right to remove capabilities asks for it by changing the file; FUSE asks before it looks
+   * who owns the file. truncate(2), too, which opens nothing: where others than the owner may write, it is believed.
+   */
+  private mayLoseCapability(caller: Caller, inode: Inode): number {
+    const err = this.mayLosePriv(caller, inode, this.scratch);
+    return err === -EPERM && (this.scratch.mode & 0o022) !== 0 ? 0 : err;
   }
 
   statfs(_caller: Caller, _nodeid: number, out: StatFs): number {
@@ -246,7 +255,8 @@ export class OverlayOps implements Ops {
     const inode = this.nodes.get(nodeid);
     if (!inode) return -ESTALE;
     const dropping = name === POSIX_ACL_ACCESS && aclDropsSgid(caller, inode, this.groupsOf, this.scratch);
-    const err = xattrs.removexattr(this.sb, inode, name);
+    let err = name === CAPABILITY && caller.uid !== 0 ? this.mayLoseCapability(caller, inode) : 0;
+    if (err >= 0) err = xattrs.removexattr(this.sb, inode, name);
     if (err < 0) return err;
     if (name === CAPABILITY) this.stripped = inode;
     if (!dropping) return 0;

@@ -58,6 +58,12 @@ export function expectEscapedWhiteouts(sb: Super, dir: DirInode): number {
   return upper.layer.setxattr(upper, sb.names.escapedOpaque, MAY_HOLD_WHITEOUTS, 0);
 }
 
+/** When none came, in a directory that had no mark before: users see the mark. */
+export function expectNoEscapedWhiteouts(sb: Super, dir: DirInode): void {
+  const upper = dir.upper!;
+  upper.layer.removexattr(upper, sb.names.escapedOpaque);
+}
+
 /** After a user has removed `overlay.opaque` from a directory: put back where listings need it. */
 export function stillExpectEscapedWhiteouts(sb: Super, dir: DirInode): number {
   const upper = dir.upper!;

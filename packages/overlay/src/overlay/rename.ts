@@ -15,7 +15,7 @@ import { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS
 import { Stat } from '../sys/stat.ts';
 import { copyUp, copyXattrs } from './copy-up.ts';
 import { buildEscapedWhiteout, type Creator } from './create.ts';
-import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
+import { expectEscapedWhiteouts, expectNoEscapedWhiteouts, mayHoldEscapedWhiteouts } from './escaped-whiteout.ts';
 import { mayHold } from './index-names.ts';
 import { attach, type DirInode, detach, follow, type Inode, isDir, move, prefer } from './inode.ts';
 import { forgetLeft, leave, noteLeft } from './left-whiteout.ts';
@@ -79,13 +79,16 @@ export function rename(
   }
   if (exchange) return swap(oldParent, oldName, newParent, newName, source, target!);
   if (!(flags & RENAME_WHITEOUT)) return replace(sb, oldParent, oldName, newParent, newName, source, target, false);
+  const marked = mayHoldEscapedWhiteouts(sb, oldParent.upper!);
   const temp = buildEscapedWhiteout(sb, who, oldParent);
   if (typeof temp === 'number') return temp;
   const left = { dir: oldParent, name: oldName, temp };
   err = noteLeft(sb, left);
   if (err >= 0) err = replace(sb, oldParent, oldName, newParent, newName, source, target, true);
-  if (err < 0) forgetLeft(sb, left);
-  else leave(sb, left);
+  if (err < 0) {
+    forgetLeft(sb, left);
+    if (!marked) expectNoEscapedWhiteouts(sb, oldParent);
+  } else leave(sb, left);
   return err;
 }
 

@@ -94,8 +94,11 @@ export interface Sys {
   writeMemory(at: number, buf: Uint8Array, off: number, len: number): number;
 
   // ---- inodes --------------------------------------------------------------------------------
-  /** statx(2) with all basic fields and the birth time. `flags` takes AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_STATX_*. */
-  statx(dirfd: number, path: ByteString, flags: number, out: Stat): number;
+  /**
+   * statx(2) with all basic fields and the birth time, or with what `mask` (STATX_*) asks for.
+   * `flags` takes AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_STATX_*.
+   */
+  statx(dirfd: number, path: ByteString, flags: number, out: Stat, mask?: number): number;
   /** statx(fd, "", AT_EMPTY_PATH): also on O_PATH descriptors. */
   fstat(fd: number, out: Stat): number;
   faccessat(dirfd: number, path: ByteString, mode: number, flags: number): number;
@@ -127,8 +130,11 @@ export interface Sys {
   /** linkat(2). With AT_EMPTY_PATH and no privilege for it, tries /proc/self/fd/N with AT_SYMLINK_FOLLOW. */
   linkat(olddir: number, oldpath: ByteString, newdir: number, newpath: ByteString, flags: number): number;
   symlinkat(target: ByteString, dirfd: number, path: ByteString): number;
-  /** readlinkat(2); path '' reads an O_PATH descriptor. @returns the target, or a negative errno. */
-  readlinkat(dirfd: number, path: ByteString): ByteString | number;
+  /**
+   * readlinkat(2); path '' reads an O_PATH descriptor.
+   * @param room bytes of it that are asked for; without it all. @returns the target, or a negative errno.
+   */
+  readlinkat(dirfd: number, path: ByteString, room?: number): ByteString | number;
   /** getdents64(2): raw `struct linux_dirent64` records in `buf`. @returns bytes filled, 0 at the end. */
   getdents64(fd: number, buf: Uint8Array): number;
 

@@ -57,10 +57,10 @@ export function inodeCalls(
   };
 
   return {
-    statx(dirfd, path, flags, out) {
+    statx(dirfd, path, flags, out, mask = STATX_MASK) {
       const bad = name1.put(path);
       if (bad < 0) return bad;
-      if (statx(dirfd, name1.address, flags, STATX_MASK, struct.address) < 0) return -errno();
+      if (statx(dirfd, name1.address, flags, mask, struct.address) < 0) return -errno();
       decodeStatx(struct, out);
       return 0;
     },

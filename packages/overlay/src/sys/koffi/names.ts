@@ -57,10 +57,10 @@ export function nameCalls(
       if (bad < 0) return bad;
       return symlinkat(name1.address, dirfd, name2.address) < 0 ? -errno() : 0;
     },
-    readlinkat(dirfd, path) {
+    readlinkat(dirfd, path, room = PATH_MAX) {
       const bad = name1.put(path);
       if (bad < 0) return bad;
-      const r = readlinkat(dirfd, name1.address, name2.address, PATH_MAX);
+      const r = readlinkat(dirfd, name1.address, name2.address, Math.min(room, PATH_MAX));
       return r < 0 ? -errno() : linkText.toString('latin1', 0, r);
     },
     getdents64(fd, buf) {
