@@ -137,6 +137,9 @@ export const volatileCases: OverlayCases = {
       equal(await t.refused(), -e.EINVAL);
       const work = t.work();
       equal(names(work, 'work/incompat/volatile'), ['dirty']);
+      for (const path of ['incompat', 'incompat/volatile', 'incompat/volatile/dirty']) {
+        equal(lstat(work, `work/${path}`).mode & 0o7777, 0);
+      }
       ok(work.unlink('work/incompat/volatile/dirty'));
       ok(work.rmdir('work/incompat/volatile'));
       m = await t.remount();

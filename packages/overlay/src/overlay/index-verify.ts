@@ -9,6 +9,7 @@ import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR } from '../sys/constants.ts';
 import { EEXIST, EIO, ENODATA, ENOENT, ENOTDIR, ESTALE, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
+import { ambiguousFilesystems } from './ambiguous-uuids.ts';
 import { verifyHandle } from './identify.ts';
 import { settleLeftovers } from './left-whiteout.ts';
 import { unionNlink } from './nlink.ts';
@@ -24,23 +25,23 @@ const TEMP_DEPTH = 1;
 /** `config`, without the index where a layer's files cannot be found again by their handles. */
 export function withoutIndex(config: Config, layers: SuperLayers, hooks: SuperHooks): Config {
   if (!config.index || !layers.upper) return config;
-  const why = obstacle(config, layers.upper, layers.lowers);
+  const why = obstacle(config, layers, layers.upper);
   if (why === null) return config;
   // Who did not ask for one is not told at each mount that there is none.
   if (config.indexAsked) hooks.log(`${why}: going on with index=off${config.nfsExport ? ',nfs_export=off' : ''}`);
   return { ...config, index: false, nfsExport: false };
 }
 
-function obstacle(config: Config, upper: Layer, lowers: readonly Layer[]): string | null {
+function obstacle(config: Config, layers: SuperLayers, upper: Layer): string | null {
   const st = new Stat();
-  for (const layer of [upper, ...lowers]) {
+  for (const layer of [upper, ...layers.lowers]) {
     const id = layer.fileHandle(layer.root);
     if (typeof id === 'number') return `the filesystem of ${layer.label} has no file handles`;
     if (layer.handleIno(id, st) < 0) return `file handles of ${layer.label} cannot be opened`;
   }
   if (config.uuid === 'off') return null;
-  const others = lowers.filter((layer) => layer.dev !== upper.dev);
-  const twin = others.find((a) => others.some((b) => a.dev !== b.dev && a.uuid.equals(b.uuid)));
+  const ambiguous = ambiguousFilesystems(layers);
+  const twin = layers.lowers.findLast((layer) => ambiguous.has(layer.dev));
   return twin ? `the filesystem of ${twin.label} has the same uuid as that of another layer` : null;
 }
 

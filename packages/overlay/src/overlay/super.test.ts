@@ -34,6 +34,20 @@ describe('layerByUuid', () => {
     expect(find(none, layer('upper', 1, uuid(1)), [layer('a', 1, uuid(1))])).toBeUndefined();
   });
 
+  test.each([{ index: true }, { metacopy: true }, { redirectOn: true }, { xino: 'on' as const }])(
+    'no uuid is a filesystem without one, as squashfs is, where lowers may not be changed: %o',
+    (config) => {
+      expect(find(none, upper, [layer('a', 2, none)], config)).toBe('a');
+      expect(find(none, layer('upper', 1, uuid(1)), [layer('a', 1, uuid(1)), layer('b', 2, none)], config)).toBe('b');
+      expect(find(none, upper, [layer('a', 2, none), layer('b', 3, none)], config)).toBeUndefined();
+    },
+  );
+
+  test("of two without, the upper's own filesystem is meant where a lower on it stands above", () => {
+    expect(find(none, upper, [layer('a', 1, none), layer('b', 2, none)], { index: true })).toBe('a');
+    expect(find(none, upper, [layer('b', 2, none), layer('a', 1, none)], { index: true })).toBeUndefined();
+  });
+
   test('with uuid=off origins carry none, and the one filesystem is meant', () => {
     const one = [layer('a', 1, uuid(1))];
     expect(find(none, layer('upper', 1, uuid(1)), one, { uuid: 'off' })).toBe('a');

@@ -5,6 +5,7 @@
 import { type Dentry, type Layer, LISTS_ALL } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
+import { ambiguousFilesystems } from './ambiguous-uuids.ts';
 import { NameIndexes } from './index-names.ts';
 import { type DirInode, InodeTable } from './inode.ts';
 import { LazyFiles } from './lazy-files.ts';
@@ -12,6 +13,7 @@ import type { LeftWhiteout } from './left-whiteout.ts';
 import { Listings } from './listings.ts';
 import type { Config } from './params.ts';
 import { Traps } from './traps.ts';
+import { allowsOfflineChanges } from './util.ts';
 import { XattrNames } from './xattrs.ts';
 
 const NO_UUID = Buffer.alloc(16);
@@ -70,6 +72,7 @@ export class Super {
   /** Longest name of all layers, bytes. */
   nameMax = 255;
   /** Filesystem number of each layer: 0 is the upper's, then in order of appearance. */
+  private readonly ambiguous: ReadonlySet<number>;
   private readonly fsNumbers = new Map<number, number>();
   private xinoShift = 64n;
   #workListsAll: boolean | undefined;
@@ -85,6 +88,7 @@ export class Super {
     this.upper = layers.upper;
     this.workLayer = layers.work;
     this.hooks = hooks;
+    this.ambiguous = ambiguousFilesystems(layers);
     this.numberFilesystems();
     this.config = this.#withUsableUuid(config);
   }
@@ -108,15 +112,17 @@ export class Super {
   /**
    * A lower of the filesystem that an origin names by `uuid`; null where none has it, or more than one:
    * the handle would be taken for an inode of the wrong one. No uuid can only mean the upper's own
-   * filesystem, unless the lowers may not be changed between mounts (kernel: ovl_lower_uuid_ok).
+   * filesystem, where lowers may be changed between mounts (kernel: ovl_lower_uuid_ok).
    */
   layerByUuid(uuid: Buffer): Layer | null {
     const off = this.config.uuid === 'off';
-    if (off && !uuid.equals(NO_UUID)) return null;
-    if (uuid.equals(NO_UUID) && (off || !this.config.index)) {
-      return this.lowers.find((layer) => this.fsNumber(layer) === 0 && (off || layer.uuid.equals(uuid))) ?? null;
-    }
-    const named = this.lowers.filter((layer) => layer.uuid.equals(uuid));
+    const none = uuid.equals(NO_UUID);
+    if (off) return none ? (this.lowers[0] ?? null) : null;
+    const named = this.lowers.filter((layer) => {
+      if (!layer.uuid.equals(uuid)) return false;
+      if (this.upper && this.fsNumber(layer) === 0) return true;
+      return !this.ambiguous.has(layer.dev) && !(none && allowsOfflineChanges(this));
+    });
     return named.length > 0 && named.every((layer) => layer.dev === named[0].dev) ? named[0] : null;
   }
 

@@ -31,7 +31,7 @@ export function prepareVolatile(sb: Super, work: Dentry): Refusal | null {
       `failures to write back cannot be watched for here (${errnoName(err)}): fsync will answer 0 in any case`,
     );
   }
-  err = markDirty(work);
+  err = markDirty(sb, work);
   return err < 0 ? { errno: err, message: `${label}: the marker of a volatile mount cannot be made` } : null;
 }
 
@@ -62,15 +62,17 @@ function watch(work: Dentry): number {
   return err < 0 ? err : cleared;
 }
 
-function markDirty(work: Dentry): number {
+function markDirty(sb: Super, work: Dentry): number {
   const { layer } = work;
+  // As the kernel leaves them, unless this process could not look into them again.
+  const mode = sb.hooks.uid === 0 ? 0 : 0o700;
   let dir = work;
   for (const name of ['incompat', 'volatile']) {
-    const err = layer.mkdir(dir, name, 0o700);
+    const err = layer.mkdir(dir, name, mode);
     if (err < 0 && err !== -EEXIST) return err;
     dir = new Dentry(layer, dir, name);
   }
-  const file = layer.create(dir, 'dirty', O_WRONLY, 0o600);
+  const file = layer.create(dir, 'dirty', O_WRONLY, mode);
   if (file < 0) return file;
   layer.close(file);
   return 0;
