@@ -189,6 +189,16 @@ function preciousCases(): OverlayCases {
 export const copyUpCases: OverlayCases = {
   ...triggerCases(),
   ...preciousCases(),
+  'replacing an xattr that is not there breaks a hard link all the same, and that shows': {
+    lowers: [{ f: file('f'), other: hardlink('f') }],
+    run(m, t) {
+      equal(lstat(m, 'f').nlink, 2);
+      fails(e.ENODATA, m.setxattr('f', 'user.b', 'w', c.XATTR_REPLACE));
+      equal(t.inUpper('f'), true);
+      const broken = lstat(m, 'f').ino !== lstat(m, 'other').ino;
+      equal(lstat(m, 'f').nlink, broken ? 1 : 2);
+    },
+  },
   'copy-up of a file copies the directories above it, and nothing beside it': {
     lowers: [
       {

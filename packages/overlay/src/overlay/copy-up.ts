@@ -192,6 +192,8 @@ function adopt(sb: Super, copy: Copy, upper: Dentry): void {
     // A hard link is broken here: from now on this name is an object of its own.
     inode.ino = sb.mapIno(0, inode.upperIno);
     sb.inodes.set(inode, 0, inode.upperIno);
+    // Number and link count are others, also when what it was copied up for fails.
+    if (inode.nodeid !== 0) sb.hooks.attrChanged?.(inode.nodeid);
     if (inode.parent) {
       inode.parent.renumbered = true;
       dirModified(inode.parent);
