@@ -1,8 +1,21 @@
 /** What was opened, mapped, locked, watched or looked at before a copy-up, and what it shows after. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { ctime, fstat, later, lstat, mtime, open, readAll, tick, vfs, writeAll, writeFile } from '../calls.ts';
-import { bytesAre, equal, fails, ok, truly } from '../expect.ts';
+import {
+  ctime,
+  fstat,
+  later,
+  lstat,
+  mtime,
+  open,
+  readAll,
+  readFile,
+  tick,
+  vfs,
+  writeAll,
+  writeFile,
+} from '../calls.ts';
+import { bytesAre, equal, fails, gives, ok, truly } from '../expect.ts';
 import type { OverlayCase, OverlayCases } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
 import { dir, file, OLD, type Tree } from '../tree.ts';
@@ -117,6 +130,44 @@ export const coherenceCases: OverlayCases = {
       });
     },
   },
+  'a lower file that is open for reading and has lost its name: ours is there until it is closed, the kernel’s takes no change':
+    {
+      lowers: [{ f: file('content'), g: file('other'), h: file() }],
+      run(m, t) {
+        const losses: readonly (readonly [path: string, lose: () => number])[] = [
+          ['f', () => m.unlink('f')],
+          [
+            'g',
+            () => {
+              writeFile(m, 'new', 'new');
+              return m.rename('new', 'g');
+            },
+          ],
+        ];
+        for (const [path, lose] of losses) {
+          const fd = open(m, path, c.O_RDONLY);
+          const content = readAll(m, fd);
+          ok(lose());
+          equal(fstat(m, fd).nlink, t.ours ? 0 : 1);
+          const results = [
+            m.fchmod(fd, 0o600),
+            m.futimens(fd, [1, 1], [2, 2]),
+            m.fsetxattr(fd, 'user.a', 'v'),
+            m.fremovexattr(fd, 'user.a'),
+          ];
+          for (const [i, result] of results.entries()) {
+            // There is nothing to remove where nothing was set.
+            gives(t.ours ? 0 : i < 3 ? e.EEXIST : e.ENODATA, result);
+          }
+          bytesAre(readAll(m, fd), content);
+          equal(fstat(m, fd).mode & 0o7777, t.ours ? 0o600 : 0o644);
+        }
+        equal(t.inUpper('f'), true);
+        bytesAre(readFile(m, 'g'), 'new');
+        // The kernel has marked the directory as one with copies before it found that there is no name.
+        ok(m.chmod('h', 0o600));
+      },
+    },
   'RLIMIT_FSIZE is the writer’s: a copy-up of more is not held up by ours, and EFBIG by the kernel’s': {
     lowers: [{ f: file(Buffer.alloc(20_000, 'a')) }],
     needs: ['vfs'],

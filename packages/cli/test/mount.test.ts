@@ -90,6 +90,16 @@ describe.each(['kernel', 'fuse'] as const)('the %s backend', (backend) => {
     expect((await strata(['umount', stage.at('merged')])).code).toBe(0);
   });
 
+  it('umount comes back when the layers are free', async () => {
+    const layers = 'lowerdir=T/lower2/lower,upperdir=T/lower2/upper,workdir=T/lower2/work';
+    execFileSync('mount', ['-t', 'tmpfs', 'layers', stage.at('lower2')]);
+    for (const name of ['lower', 'upper', 'work']) fs.mkdirSync(stage.at(`lower2/${name}`));
+    expect(await mount(layers, stage.at('merged'))).toMatchObject({ code: 0 });
+    fs.writeFileSync(stage.at('merged/file'), 'text');
+    expect((await strata(['umount', stage.at('merged')])).code).toBe(0);
+    execFileSync('umount', [stage.at('lower2')]);
+  });
+
   it('takes paths relative to the working directory, and any bytes in them', async () => {
     const odd = Buffer.concat([Buffer.from(`${stage.top}/odd `), Buffer.from([0xff, 0x0a]), Buffer.from(',:\\')]);
     fs.mkdirSync(odd);
