@@ -40,7 +40,7 @@ interface Row {
   first?: true;
 }
 
-const LISTED = 200;
+const LISTED = 1000;
 /** After so many names that are not there, those that are have been read (overlay/index-names.ts). */
 const ENOUGH_LOOKS = 10;
 const sys = openSys();
@@ -74,7 +74,13 @@ const many: Row['disk'] = ({ bottom }) => {
   for (let i = 0; i < LISTED; i++) fs.writeFileSync(path.join(bottom, `n${i}`), '');
 };
 const list = (dir: string): string[] => fs.readdirSync(dir);
+/** Each name as it comes, as `ls -l` does; find(1) lists all of a directory first. */
 const listAndStat = (dir: string): void => {
+  const entries = fs.opendirSync(dir);
+  for (let entry = entries.readSync(); entry; entry = entries.readSync()) stat(path.join(dir, entry.name));
+  entries.closeSync();
+};
+const listThenStat = (dir: string): void => {
   for (const name of list(dir)) stat(path.join(dir, name));
 };
 const lowerDirs: Row['disk'] = ({ bottom }) => each((k) => fs.mkdirSync(f(bottom, k)));
@@ -110,6 +116,7 @@ const reading: Row[] = [
   { name: `list ${LISTED} names again`, disk: many, ready: list, act: list },
   { name: `list and stat ${LISTED} names`, disk: many, first: true, act: listAndStat },
   { name: `list and stat ${LISTED} names again`, disk: many, ready: listAndStat, act: listAndStat },
+  { name: `list ${LISTED} names, then stat them`, disk: many, first: true, act: listThenStat },
   { name: 'list a directory of one file', disk: filledDirs, act: (dir, k) => list(f(dir, k)) },
 ];
 
@@ -208,11 +215,12 @@ describe.runIf(isRoot && onExt4)(needsRoot(`budgets of a FUSE mount${onExt4 ? ''
       open, read, close again: OPEN RELEASE | 2: openat close
       open, read, close of an upper file: GETATTR OPEN RELEASE | 5: statx openat ioctl 2 close
       readlink: LOOKUP READLINK | 2: statx readlinkat
-      list 200 names: OPENDIR RELEASEDIR READDIRPLUS 2 | 422: openat 6 close 3 statx 200 getdents64 6 getxattrat 6 listxattrat 200 ioctl
-      list 200 names again: OPENDIR RELEASEDIR | 0
-      list and stat 200 names: OPENDIR RELEASEDIR READDIRPLUS 2 | 422: openat 6 close 3 statx 200 getdents64 6 getxattrat 6 listxattrat 200 ioctl
-      list and stat 200 names again: OPENDIR RELEASEDIR | 0
-      list a directory of one file: LOOKUP OPENDIR RELEASEDIR READDIRPLUS 2 | 11: statx 2 openat 2 close getdents64 2 getxattrat 2 listxattrat ioctl"
+      list 1000 names: OPENDIR READDIR 2 RELEASEDIR READDIRPLUS | 426: openat 6 close 3 statx 202 getdents64 6 getxattrat 6 listxattrat 202 ioctl
+      list 1000 names again: OPENDIR RELEASEDIR | 0
+      list and stat 1000 names: OPENDIR RELEASEDIR READDIRPLUS 7 | 2022: openat 6 close 3 statx 1000 getdents64 6 getxattrat 6 listxattrat 1000 ioctl
+      list and stat 1000 names again: OPENDIR RELEASEDIR | 0
+      list 1000 names, then stat them: LOOKUP 798 OPENDIR READDIR 2 RELEASEDIR READDIRPLUS | 2022: statx 1000 listxattrat 1000 openat 6 close 3 getdents64 6 getxattrat 6 ioctl
+      list a directory of one file: LOOKUP OPENDIR READDIR RELEASEDIR READDIRPLUS | 11: statx 2 openat 2 close getdents64 2 getxattrat 2 listxattrat ioctl"
     `);
   });
 
@@ -232,7 +240,7 @@ describe.runIf(isRoot && onExt4)(needsRoot(`budgets of a FUSE mount${onExt4 ? ''
   it('removing', () => {
     expect(table(removing)).toMatchInlineSnapshot(`
       "unlink an upper file: GETATTR UNLINK | 3: fstat openat unlinkat
-      unlink a lower file: LOOKUP GETATTR UNLINK | 5: statx 2 listxattrat fstat linkat
+      unlink a lower file: LOOKUP GETATTR UNLINK | 4: statx listxattrat fstat linkat
       rmdir of an upper directory: GETATTR RMDIR | 9: fstat openat 2 close unlinkat getdents64 2 getxattrat ioctl
       rmdir of a lower directory: LOOKUP GETATTR RMDIR | 11: openat 3 statx fstat close linkat getdents64 2 getxattrat 2
       rename an upper file: LOOKUP GETATTR RENAME | 2: fstat renameat2

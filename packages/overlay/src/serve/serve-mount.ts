@@ -158,7 +158,7 @@ function connect(server: Server, ops: OverlayOps, deviceFd: number): Connection 
   return new Connection(
     ops,
     {
-      readdirplus: 'always',
+      readdirplus: 'auto',
       posixAcl: true,
       // As the kernel's overlay: no handles without nfs_export.
       exportSupport: ops.sb.config.nfsExport,
