@@ -44,7 +44,7 @@ import { Dentry, type FileHandleId, type Layer, LISTS_ALL, type RawDirent } from
 import { openClone, openRoot } from './layer-root.ts';
 import { directoryLists, filesystemLists, type Lists } from './lists-all.ts';
 import { isComponent } from './name.ts';
-import { collect, Reach } from './reach.ts';
+import { collect, collectNames, Reach } from './reach.ts';
 import { writesDataFirst } from './write-order.ts';
 import { WritebackWatch } from './writeback-watch.ts';
 
@@ -222,9 +222,7 @@ export class DiskLayer implements Layer {
     const dirfd = this.#reach.locateForXattr(d);
     if (dirfd < 0) return dirfd;
     const at = this.#reach.name;
-    const names = collect((buf) => this.#sys.listxattrat(dirfd, at, buf));
-    if (typeof names === 'number') return names;
-    return names.length === 0 ? [] : names.toString('latin1', 0, names.length - 1).split('\0');
+    return collectNames((buf) => this.#sys.listxattrat(dirfd, at, buf));
   }
 
   statfs(out: StatFs): number {

@@ -93,6 +93,15 @@ const XATTR_SIZE_MAX = 65536;
 /** Most values (opaque, redirect, origin) and name lists fit, which saves asking for the size first. */
 const small = Buffer.from(new ArrayBuffer(4096));
 
+/** As `collect`, for a list of names that end with NUL. Most files have none. */
+export function collectNames(call: (buf: Uint8Array) => number): ByteString[] | number {
+  const r = call(small);
+  if (r === 0) return [];
+  if (r > 0) return small.toString('latin1', 0, r - 1).split('\0');
+  const names = r === -ERANGE ? collect(call) : r;
+  return typeof names === 'number' ? names : names.toString('latin1', 0, names.length - 1).split('\0');
+}
+
 /** What `call` writes into a buffer that it is given, however long it is. */
 export function collect(call: (buf: Uint8Array) => number): Buffer | number {
   let r = call(small);

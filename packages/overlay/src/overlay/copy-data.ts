@@ -25,7 +25,7 @@ export function copyFrom(sb: Super, from: Dentry, file: number, length: number):
   if (source < 0) return source;
   const st = new Stat();
   let err = layer.fstat(source, st);
-  if (err >= 0) err = copyData(sb, layer, source, sb.upper!, file, Math.min(length, st.size), st.size);
+  if (err >= 0) err = copyData(sb, layer, source, sb.upper!, file, Math.min(length, st.size), st);
   if (err >= 0 && st.size < length) err = sb.upper!.ftruncate(file, length);
   layer.close(source);
   return err;
@@ -42,29 +42,26 @@ export function cloneFrom(sb: Super, from: Dentry, file: number, length: number)
   return cloned && to.ftruncate(file, length) >= 0;
 }
 
-/** Copies the first `length` of `sourceSize` bytes. @returns 0, or a negative errno with `target` in any state. */
-function copyData(
-  sb: Super,
-  from: Layer,
-  source: number,
-  to: Layer,
-  target: number,
-  length: number,
-  sourceSize: number,
-): number {
+/** Copies the first `length` bytes of a file that has the attributes `st`. @returns 0, or a negative errno with `target` in any state. */
+function copyData(sb: Super, from: Layer, source: number, to: Layer, target: number, length: number, st: Stat): number {
   const descriptors = from.descriptor(source) >= 0 && to.descriptor(target) >= 0;
-  if (descriptors && to.clone(from.descriptor(source), target) >= 0) {
-    return length < sourceSize ? to.ftruncate(target, length) : 0;
+  if (descriptors && !sb.unclonable.has(from)) {
+    const cloned = to.clone(from.descriptor(source), target);
+    if (cloned >= 0) return length < st.size ? to.ftruncate(target, length) : 0;
+    // Two filesystems, or one that shares no blocks: so it is for every file of that layer.
+    if (cloned === -EXDEV || cloned === -EOPNOTSUPP) sb.unclonable.add(from);
   }
+  // A small file with as many blocks as it has bytes for is not worth a search for holes.
+  const dense = st.size <= CHUNK && st.blocks * 512 >= st.size;
   let ranges = descriptors;
   let pos = 0;
   let buf: Buffer | null = null;
   while (pos < length) {
-    const start = from.lseek(source, pos, SEEK_DATA);
+    const start = dense ? pos : from.lseek(source, pos, SEEK_DATA);
     if (start === -ENXIO) break;
     // A filesystem without SEEK_DATA has one extent: the file.
     const dataStart = start < 0 ? pos : start;
-    const hole = start < 0 ? length : from.lseek(source, dataStart, SEEK_HOLE);
+    const hole = start < 0 || dense ? length : from.lseek(source, dataStart, SEEK_HOLE);
     const end = Math.min(hole < 0 ? length : hole, length);
     pos = dataStart;
     while (pos < end) {
@@ -91,5 +88,6 @@ function copyData(
       pos += n;
     }
   }
-  return to.ftruncate(target, length);
+  // After data to its end it has its size.
+  return dense && pos === length ? 0 : to.ftruncate(target, length);
 }

@@ -34,13 +34,18 @@ function sortOut(
 ): number {
   const st = new Stat();
   const aufs = sb.config.aufsWhiteouts && dir.layer !== sb.upper;
-  const escaped = mayHoldEscapedWhiteouts(sb, dir);
-  const files = mayHoldXwhiteouts(sb, dir);
-  if (files < 0) return files;
+  // Asked when the first regular file comes.
+  let escaped: boolean | undefined;
+  let files = 0;
   for (const entry of raw) {
     if (aufs && entry.name.startsWith(AUFS_PREFIX)) {
       whiteouts.add(entry.name.slice(AUFS_PREFIX.length));
       continue;
+    }
+    if (escaped === undefined && (entry.type === DT_REG || entry.type === DT_UNKNOWN)) {
+      escaped = mayHoldEscapedWhiteouts(sb, dir);
+      files = mayHoldXwhiteouts(sb, dir);
+      if (files < 0) return files;
     }
     if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || ((escaped || files > 0) && entry.type === DT_REG)) {
       const found = dir.layer.lookup(dir, entry.name, st);

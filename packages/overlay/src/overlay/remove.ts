@@ -3,6 +3,7 @@
  * name, a whiteout takes its place in one step; nothing is copied up in order to be deleted. A
  * directory leaves the merged tree by one rename, whiteouts and all, and is cleared away afterwards.
  */
+import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
@@ -77,7 +78,9 @@ export function rmdir(sb: Super, parent: DirInode, name: ByteString): number {
 }
 
 function rmdirMerged(sb: Super, parent: DirInode, name: ByteString, inode: DirInode): number {
-  const empty = mergedIsEmpty(sb, inode);
+  // Of a directory of the upper alone rmdir(2) says whether it is empty.
+  const pure = inode.upper !== null && !inode.isMergeOrLower && !lowerPositive(sb, parent, name);
+  const empty = pure || mergedIsEmpty(sb, inode);
   if (typeof empty === 'number') return empty;
   if (!empty) return -ENOTEMPTY;
   let err = copyUp(sb, parent);
@@ -87,11 +90,10 @@ function rmdirMerged(sb: Super, parent: DirInode, name: ByteString, inode: DirIn
   if (inode.upper) {
     const pinned = keepAlive(inode, parent, name);
     if (pinned < 0) return pinned;
-    if (lowerPositive(sb, parent, name)) err = whiteoutOver(sb, dir, name, true);
+    if (!pure && lowerPositive(sb, parent, name)) err = whiteoutOver(sb, dir, name, true);
     else {
       err = dir.layer.rmdir(dir, name);
-      // Whiteouts are in it: the merged directory is empty, the upper one is not.
-      if (err === -ENOTEMPTY) err = removeDirAtomically(sb, dir, name);
+      if (err === -ENOTEMPTY) err = removeWithWhiteouts(sb, inode, dir, name);
     }
   } else {
     err = whiteoutNew(sb, dir, name);
@@ -102,6 +104,13 @@ function rmdirMerged(sb: Super, parent: DirInode, name: ByteString, inode: DirIn
   }
   gone(sb, inode, parent, name);
   return 0;
+}
+
+/** The upper directory is not empty; the merged one is when there are but whiteouts in it. */
+function removeWithWhiteouts(sb: Super, inode: DirInode, dir: Dentry, name: ByteString): number {
+  const empty = mergedIsEmpty(sb, inode);
+  if (typeof empty === 'number') return empty;
+  return empty ? removeDirAtomically(sb, dir, name) : -ENOTEMPTY;
 }
 
 function victim(sb: Super, parent: DirInode, name: ByteString): Inode | number {

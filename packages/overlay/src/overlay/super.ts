@@ -55,6 +55,8 @@ export class Super {
   readonly inodes: InodeTable = new InodeTable();
   readonly listings: Listings = new Listings();
   readonly lazy: LazyFiles = new LazyFiles();
+  /** Lowers whose files cannot be reflinked into the upper. */
+  readonly unclonable: Set<Layer> = new Set();
   readonly nameIndexes: NameIndexes = new NameIndexes();
   /** Where every new object is built before it appears: workdir/work, or the index where there is one. */
   work: Dentry | null = null;
