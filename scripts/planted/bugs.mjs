@@ -119,6 +119,12 @@ export const bugs = [
     tests: cases('posix merged'),
   },
   {
+    name: 'a name that is made does not count as known',
+    file: `${engine}/layer/disk-layer.ts`,
+    edits: [{ find: 'dir.names?.add(name);', replace: '' }],
+    tests: ['--project', 'unit', 'packages/overlay/src/ops/depth.test.ts'],
+  },
+  {
     name: 'positions of a listing begin anew',
     file: `${engine}/overlay/readdir.ts`,
     edits: [{ find: 'entry.off = known ?? next++;', replace: 'entry.off = next++;' }],

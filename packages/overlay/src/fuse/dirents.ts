@@ -65,7 +65,7 @@ export class DirentSink implements DirSink {
     reply.setU32(at + dirent.namelen, name.length);
     reply.setU32(at + dirent.type, type);
     reply.bytes.write(name, at + dirent.name, 'latin1');
-    reply.bytes.fill(0, at + dirent.name + name.length, at + size);
+    for (let i = at + dirent.name + name.length; i < at + size; i++) reply.bytes[i] = 0;
     this.length += size;
   }
 }

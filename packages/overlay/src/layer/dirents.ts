@@ -40,7 +40,8 @@ function eachDirent(sys: Sys, fd: number, visit: Visit): number {
  */
 export function readDirents(sys: Sys, fd: number, into: RawDirent[]): number {
   return eachDirent(sys, fd, (bytes, start, end, at) => {
-    into.push({ name: bytes.toString('latin1', start, end), ino: u64[at >> 3], type: bytes[at + 18] });
+    const name = bytes.toString('latin1', start, end);
+    into.push({ name, ino: u64[at >> 3], type: bytes[at + 18], layer: 0, off: 0 });
     return true;
   });
 }

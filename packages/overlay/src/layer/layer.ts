@@ -44,6 +44,9 @@ export interface RawDirent {
   name: ByteString;
   ino: bigint;
   type: number;
+  /** 0 both, for a merged listing to fill: which of its layers, and the position in it (overlay/readdir.ts). */
+  layer: number;
+  off: number;
 }
 
 /** The directory has these names and no others, as long as nobody changes it. */

@@ -92,12 +92,14 @@ function merge(sb: Super, dir: DirInode, indexes: boolean): ListedEntry[] | numb
     const fs = sb.fsNumber(real.layer);
     const into = i === stack.length - 1 ? lowest : above;
     const layer = real === dir.upper ? -1 : i;
+    const { sameFs } = sb;
     for (const entry of raw) {
-      if (!single) {
-        if (seen.has(entry.name)) continue;
-        seen.add(entry.name);
-      }
-      into.push({ name: entry.name, type: entry.type, ino: sb.mapIno(fs, entry.ino), layer, off: 0 });
+      // The first layer has all its names, and nobody asks for those of the last.
+      if (i > 0 && seen.has(entry.name)) continue;
+      if (into !== lowest) seen.add(entry.name);
+      entry.layer = layer;
+      if (!sameFs) entry.ino = sb.mapIno(fs, entry.ino);
+      into.push(entry);
     }
     // What a layer whites out it hides in those below only.
     for (const name of whiteouts) seen.add(name);
