@@ -34,7 +34,12 @@ export const markCases: OverlayCases = {
       {
         lowers: [{ d }],
         upper: { d: whiteout, r: dir({}, { redirect }) },
-        run: (m: Parameters<OverlayCases[string]['run']>[0]) => fails(e.EACCES, m.lstat('r')),
+        run(m: Parameters<OverlayCases[string]['run']>[0]) {
+          fails(e.EACCES, m.lstat('r'));
+          // Nor does an index of the names that there are make it nothing.
+          names(m, '.');
+          fails(e.EACCES, m.lstat('r'));
+        },
       },
     ]),
   ),

@@ -292,8 +292,10 @@ function lookupLowers(
   let names = namesOf(sb, parent, stack);
   let sought: ByteString | null = null;
   for (let i = 0; !w.stop && i < stack.length; i++) {
-    if (names) {
-      if (sought !== w.target) names.seek(firstComponent(w.target));
+    const first = names ? firstComponent(w.target) : '';
+    // No listing has these two: what a redirect makes of them is the layer's to say.
+    if (names && first !== '.' && first !== '..') {
+      if (sought !== w.target) names.seek(first);
       sought = w.target;
       i = names.next(i);
       if (i === stack.length) break;
