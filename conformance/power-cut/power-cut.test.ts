@@ -3,6 +3,7 @@ import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openBaseDir } from '../base-dir.ts';
 import { fuse } from '../targets/fuse.ts';
+import { LAZY } from '../targets/lazy.ts';
 import { type PowerCutOptions, powerCut, powerCutUnavailable } from './power-cut.ts';
 
 const sys = openSys();
@@ -35,6 +36,22 @@ describe('power cuts', () => {
       expect(result).toMatchObject({ cuts, torn: 0 });
       // Else the load had not begun where the power went, and nothing is proven.
       expect(result.changed).toBeGreaterThan(cuts / 2);
+    });
+  }
+
+  for (const [name, overlay] of [
+    ['our FUSE mount', fuse],
+    ['our engine in process', 'in-process'],
+  ] as const) {
+    it(`${name}, copying up lazily: no file is torn, and the kernel reads none that is not complete`, {
+      timeout: 180_000,
+    }, async (context) => {
+      if (reason !== null) context.skip(reason);
+      const options = common.options.map((set) => [...set, ...LAZY]);
+      const result = await powerCut(sys, base, { ...common, options, overlay, cuts: 20 });
+      expect(result.wrong).toEqual([]);
+      expect(result).toMatchObject({ cuts: 20, torn: 0 });
+      expect(result.changed).toBeGreaterThan(10);
     });
   }
 

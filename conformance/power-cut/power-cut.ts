@@ -6,13 +6,13 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { toText } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { errnoName } from 'stratafs/internal/sys/errno';
 import type { Sys } from 'stratafs/internal/sys/sys';
-import type { Backend, LayerDirs } from '../backend.ts';
+import { type Backend, type LayerDirs, optionText } from '../backend.ts';
 import type { BaseDir } from '../base-dir.ts';
 import { names } from '../calls.ts';
 import { check } from '../expect.ts';
@@ -20,6 +20,8 @@ import { random } from '../random.ts';
 import type { Door } from '../target.ts';
 import { inProcess } from '../targets/in-process.ts';
 import { kernel } from '../targets/kernel.ts';
+import { isLazy, withoutLazy } from '../targets/lazy.ts';
+import { SysDoor } from '../targets/sys-door.ts';
 import { type Node, plant } from '../tree.ts';
 import { type Image, loopUnavailable, mountLoop, readImage, writeImage } from './image.ts';
 import { type LoadReport, type LoadTask, planOf } from './load.ts';
@@ -290,10 +292,65 @@ class Bench {
     const done = Math.max(0, marksBefore(this.records, at));
     // Whoever comes first cleans up behind the cut.
     const views = number % 8 < 4 ? [inProcess, kernel] : [kernel, inProcess];
+    const layers = this.#layers(this.#mountOptions);
+    if (isLazy(layers)) {
+      wrong.push(...this.#refused(layers, done, lost));
+      // Before anything is completed, and after.
+      views.unshift(inProcess);
+    }
     for (const by of views) wrong.push(...(await this.#look(by, done, lost)).map((line) => `by ${by.name}: ${line}`));
     this.#unmount();
     if (wrong.length > 0) result.torn++;
     for (const line of wrong) result.wrong.push(`${name}: ${line}`);
+  }
+
+  /**
+   * What the kernel makes of files that are not complete: it refuses the upper with its workdir, and where it
+   * takes the upper as a lower it reads nothing of them, or all.
+   */
+  #refused(layers: LayerDirs, done: number, lost: ReadonlySet<string>): string[] {
+    const wrong: string[] = [];
+    const at = this.#path('merged');
+    const { upper, lowers, work } = layers;
+    const marker = `${work}/work/incompat/strata.lazy`;
+    const pending = existsSync(marker) && readdirSync(marker).length > 0;
+    const plain = withoutLazy(layers);
+    if (pending && this.#sys.mount('overlay', at, 'overlay', 0, optionText(plain)) >= 0) {
+      wrong.push('the kernel mounts an upper with files that are not complete');
+      this.#sys.umount2(at, c.MNT_DETACH);
+    }
+    // Metadata alone, as the kernel makes it too, is not known to a mount with the other marks.
+    const others = this.#mountOptions.includes('metacopy=on') ? [] : [',userxattr'];
+    for (const more of ['', ',metacopy=on', ...others]) {
+      const options = `lowerdir=${upper}:${lowers.join(':')}${more}`;
+      if (this.#sys.mount('overlay', at, 'overlay', 0, options) < 0) continue;
+      const door = new SysDoor(this.#sys, at);
+      for (const subject of this.#plan.all) {
+        if (lost.has(subject.name)) continue;
+        // Redirects are not followed everywhere, and nobody says what the kernel shows of an index without one.
+        if (more !== '' || this.#mountOptions.includes('index=on'))
+          wrong.push(...this.#neverZeros(subject, door, more));
+        else
+          for (const line of this.#judge(subject, door, done)) {
+            if (!/EIO|EINVAL|EPERM/.test(line)) wrong.push(`as a lower: ${line}`);
+          }
+      }
+      door.end();
+      this.#sys.umount2(at, c.MNT_DETACH);
+    }
+    return wrong;
+  }
+
+  /** Where the lower's file begins with data, and texts are without zeros, zeros are a hole of a stub. */
+  #neverZeros(subject: Subject, door: Door, options: string): string[] {
+    const fd = door.open(subject.name, c.O_RDONLY);
+    if (fd < 0) return [];
+    const got = door.pread(fd, 4096, 0);
+    door.close(fd);
+    if (typeof got === 'number' || got.length === 0 || got[0] !== 0) return [];
+    const below = `${this.#path('fs')}/lower/${subject.name}`;
+    if (!existsSync(below) || !statSync(below).isFile() || readFileSync(below)[0] === 0) return [];
+    return [`as a lower with '${options}': ${subject.name} begins with zeros`];
   }
 
   async #look(by: Backend, done: number, lost: ReadonlySet<string>): Promise<string[]> {
@@ -309,7 +366,8 @@ class Bench {
       const known = names(door, '.').filter((n) => !this.#plan.all.some(({ name }) => n.startsWith(name)));
       if (known.length > 0) wrong.push(`names that nobody made: ${known.join(' ')}`);
       const work = `${this.#path('fs')}/work/work`;
-      const left = statSync(work).isDirectory() ? readdirSync(work) : [];
+      const entries = statSync(work).isDirectory() ? readdirSync(work) : [];
+      const left = entries.filter((entry) => entry !== 'incompat' || !isLazy(this.#layers(options)));
       if (left.length > 0) wrong.push(`work/ holds ${left.join(' ')} after a mount`);
     } finally {
       door.end();

@@ -33,7 +33,7 @@ function rememberNodes(ops: o.Ops): { ops: o.Ops; drop(): void } {
 }
 
 function mount(sys: Sys, layers: LayerDirs): View | number {
-  const { overlay } = parseOptions([optionText(layers)]);
+  const { overlay, fuse } = parseOptions([optionText(layers)]);
   const uid = sys.geteuid();
   const opened = openOverlay(sys, overlay, {
     redirectDefault: 'follow',
@@ -43,6 +43,8 @@ function mount(sys: Sys, layers: LayerDirs): View | number {
     log: () => {},
     cancelled: () => false,
     random: randomBytes,
+    copyup: fuse.copyup,
+    copyupThreshold: fuse.copyupThreshold,
   });
   if (!(opened instanceof OverlayOps)) {
     return opened.errno;

@@ -12,7 +12,7 @@ import { Stat } from '../sys/stat.ts';
 import type { Inode } from './inode.ts';
 import type { LazyFile } from './lazy-file.ts';
 import { hasLazyMarks, lazyOf, USER_GUARD, withLazy } from './lazy-files.ts';
-import { entryHandle, registered, unregister } from './lazy-registry.ts';
+import { dropEmptyMarker, entryHandle, registered, unregister } from './lazy-registry.ts';
 import type { Super } from './super.ts';
 
 const CAPABILITY = 'security.capability';
@@ -212,6 +212,7 @@ export function completeAll(sb: Super): void {
 export function resumeLazy(sb: Super): void {
   const names = registered(sb);
   if (typeof names === 'number') return;
+  if (names.length === 0) dropEmptyMarker(sb);
   for (const name of names) {
     withEntry(sb, name, (d, lazy) => {
       if (lazy === null || lazy.record.pin === null) return 0;

@@ -76,17 +76,21 @@ export function register(sb: Super, name: ByteString): number {
 
 /** Takes an entry out, and with the last one the whole marker. */
 export function unregister(sb: Super, name: ByteString): number {
-  return within(sb, ([work, incompat, dir]) => {
+  const err = within(sb, ([, , dir]) => dir.layer.unlink(dir, name));
+  if (err < 0 && err !== -ENOENT && err !== -ESTALE) return err;
+  dropEmptyMarker(sb);
+  return 0;
+}
+
+/** A crash can leave the marker without an entry too. */
+export function dropEmptyMarker(sb: Super): void {
+  within(sb, ([work, incompat, dir]) => {
     const { layer } = dir;
-    const err = layer.unlink(dir, name);
-    if (err === -ESTALE) return 0;
-    if (err < 0 && err !== -ENOENT) return err;
-    layer.release(dir);
     // Not empty while there are others, of ours or of other features.
     if (layer.rmdir(incompat, LAZY_FEATURE) < 0) return 0;
+    layer.release(dir);
     layer.release(incompat);
-    layer.rmdir(work, INCOMPAT);
-    return 0;
+    return layer.rmdir(work, INCOMPAT);
   });
 }
 
