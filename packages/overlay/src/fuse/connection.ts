@@ -68,10 +68,10 @@ export class Connection {
 
   /**
    * How long attributes of `nodeid` may be kept: not at all while somebody may write to its backing
-   * file behind the server's back. A store through a mapping moves mtime without any request.
+   * file through a mapping, behind the server's back: a store through a mapping moves mtime without any request.
    */
   attrValidity(nodeid: number): Validity {
-    return this.backing.hasWriter(nodeid) ? ZERO : this.attrValid;
+    return this.backing.hasMappable(nodeid) ? ZERO : this.attrValid;
   }
 
   /** Fills `caller` from the request's header. Handlers that know a umask add it. */

@@ -45,10 +45,10 @@ describe('files', () => {
     const attrValid = () => call(op.GETATTR, [u32(0), u32(0), u64(0)], { nodeid: 5 }).payload.readBigUInt64LE(0);
     call(op.OPEN, [u32(O_RDONLY), u32(0)], { nodeid: 5 });
     expect([attrValid(), notified.length]).toEqual([90n, 0]);
-    call(op.OPEN, [u32(O_WRONLY), u32(0)], { nodeid: 5 });
+    call(op.OPEN, [u32(O_RDWR), u32(0)], { nodeid: 5 });
     expect([attrValid(), notified.length]).toEqual([0n, 1]);
     expect(call(op.LOOKUP, ['file']).payload.readBigUInt64LE(24)).toBe(0n);
-    call(op.RELEASE, [u64(1), u32(O_WRONLY), u32(0), u64(0)], { nodeid: 5 });
+    call(op.RELEASE, [u64(1), u32(O_RDWR), u32(0), u64(0)], { nodeid: 5 });
     expect(attrValid()).toBe(90n);
   });
 

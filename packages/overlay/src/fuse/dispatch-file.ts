@@ -46,7 +46,7 @@ export function open(c: Connection): number {
   if (result < 0) return result;
   encodeOpen(c, OUT_HEADER, request.nodeid, flags);
   // Attributes that the kernel holds were given for long; a store through a mapping would make them wrong.
-  if (out.attrChanged || c.backing.hasWriter(request.nodeid)) c.notify.attributes(request.nodeid);
+  if (out.attrChanged || c.backing.hasMappable(request.nodeid)) c.notify.attributes(request.nodeid);
   return openOut.size;
 }
 

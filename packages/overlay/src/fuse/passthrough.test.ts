@@ -74,16 +74,16 @@ describe('BackingFiles', () => {
     expect(log).toEqual(['passthrough is off: EPERM from the kernel']);
   });
 
-  test('hasWriter tells of passthrough files open for writing', () => {
+  test('hasMappable tells of passthrough files that can be written through a mapping', () => {
     const { backing } = files();
-    backing.opened(7, open(3), O_RDONLY);
-    expect(backing.hasWriter(7)).toBe(false);
-    backing.opened(7, open(3), O_WRONLY);
-    expect(backing.hasWriter(7)).toBe(true);
-    backing.released(7, O_WRONLY);
-    expect(backing.hasWriter(7)).toBe(false);
+    for (const flags of [O_RDONLY, O_WRONLY]) backing.opened(7, open(3), flags);
+    expect(backing.hasMappable(7)).toBe(false);
+    backing.opened(7, open(3), O_RDWR);
+    expect(backing.hasMappable(7)).toBe(true);
+    for (const flags of [O_WRONLY, O_RDWR]) backing.released(7, flags);
+    expect(backing.hasMappable(7)).toBe(false);
     backing.opened(8, open(-1), O_RDWR);
-    expect(backing.hasWriter(8)).toBe(false);
+    expect(backing.hasMappable(8)).toBe(false);
   });
 
   test('whatever the order, a node is never in two modes and every id is closed once', () => {
@@ -109,7 +109,7 @@ describe('BackingFiles', () => {
         for (const [node, ids] of live) for (const _ of ids) backing.released(node, O_RDWR);
         const closed = calls.filter((call) => call.startsWith('unregister'));
         expect(new Set(closed).size).toBe(closed.length);
-        for (const node of [1, 2, 3]) expect(backing.hasWriter(node)).toBe(false);
+        for (const node of [1, 2, 3]) expect(backing.hasMappable(node)).toBe(false);
       }),
     );
   });

@@ -13,7 +13,7 @@
  * passthrough off, any other errno concerns one file.
  */
 import type { OpenOut } from '../ops/ops.ts';
-import { O_ACCMODE, O_RDONLY } from '../sys/constants.ts';
+import { O_ACCMODE, O_RDWR } from '../sys/constants.ts';
 import { EOPNOTSUPP, EPERM, errnoName } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { FUSE_DEV_IOC_BACKING_CLOSE, FUSE_DEV_IOC_BACKING_OPEN } from './flags.ts';
@@ -48,7 +48,8 @@ interface NodeFiles {
   /** 0: they are cached. */
   backingId: number;
   opens: number;
-  writers: number;
+  /** Those through which a mapping can be written. */
+  mappable: number;
 }
 
 export class BackingFiles {
@@ -68,11 +69,11 @@ export class BackingFiles {
     let files = this.nodes.get(nodeid);
     if (!files) {
       if (!this.enabled) return 0;
-      files = { backingId: this.register(open.backingFd), opens: 0, writers: 0 };
+      files = { backingId: this.register(open.backingFd), opens: 0, mappable: 0 };
       this.nodes.set(nodeid, files);
     }
     files.opens++;
-    if (isWriter(flags)) files.writers++;
+    if (isMappable(flags)) files.mappable++;
     return files.backingId;
   }
 
@@ -80,17 +81,20 @@ export class BackingFiles {
   released(nodeid: number, flags: number): void {
     const files = this.nodes.get(nodeid);
     if (!files) return;
-    if (isWriter(flags)) files.writers--;
+    if (isMappable(flags)) files.mappable--;
     if (--files.opens > 0) return;
     if (files.backingId !== 0) this.device.unregister(files.backingId);
     this.nodes.delete(nodeid);
   }
 
-  /** Whether a passthrough file of `nodeid` is open for writing. */
-  hasWriter(nodeid: number): boolean {
+  /**
+   * Whether a passthrough file of `nodeid` is open so that a mapping of it can be written. Of write(2) the
+   * kernel knows itself what it changes; a store through a mapping is seen by nobody.
+   */
+  hasMappable(nodeid: number): boolean {
     if (this.nodes.size === 0) return false;
     const files = this.nodes.get(nodeid);
-    return files !== undefined && files.backingId !== 0 && files.writers > 0;
+    return files !== undefined && files.backingId !== 0 && files.mappable > 0;
   }
 
   private register(fd: number): number {
@@ -106,6 +110,7 @@ export class BackingFiles {
   }
 }
 
-function isWriter(flags: number): boolean {
-  return (flags & O_ACCMODE) !== O_RDONLY;
+/** mmap(2) takes no file that cannot be read. */
+function isMappable(flags: number): boolean {
+  return (flags & O_ACCMODE) === O_RDWR;
 }
