@@ -159,6 +159,13 @@ describe('following', () => {
     expect(policy.way).toBe('follow');
   });
 
+  it('not what the kernel alone sends', () => {
+    const policy = policyWith();
+    ask(policy, 1, 5);
+    ask(policy, 200, 5, [0]);
+    expect(seat.steps).toEqual([]);
+  });
+
   it('requests that no thread waits for are nobody else’s', () => {
     const policy = policyWith();
     ask(policy, 64, 20, [7, 0]);

@@ -124,6 +124,7 @@ export class AdaptivePolicy implements ServingPolicy {
     const runnable = this.around.runnable();
     // Clients that compute between two requests are no reason to step back.
     const others = runnable < 0 ? 1 : runnable - Math.max(1, clients.size);
+    const alone = clients.size === 1 && quick === WINDOW;
     this.count = this.quick = this.far = this.caught = this.strangers = 0;
     clients.clear();
 
@@ -131,8 +132,7 @@ export class AdaptivePolicy implements ServingPolicy {
     if (this.packedOn >= 0) return;
     this.crowded = others > 0;
     this.spins = this.maySpin && !this.crowded && this.spinPays(caught);
-    // Its own first request makes a lone client a stranger once.
-    if (quick === WINDOW && strangers <= 1 && !this.crowded) this.follow();
+    if (alone && !this.crowded) this.follow();
   }
 
   private follow(): void {
