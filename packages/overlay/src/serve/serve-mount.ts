@@ -34,6 +34,7 @@ import { choosePolicy } from './policy/choose.ts';
 import { forgetKilledServers, type MountRecord, removeRecord, startTime, usedByServer, writeRecord } from './state.ts';
 import { trimmingPolicy } from './trim.ts';
 import { takeUpper, type UpperLocks } from './upper-locks.ts';
+import { warmingPolicy } from './warm.ts';
 
 /** Nothing changes but through this server, so what it said holds. A day, in seconds. */
 const TIMEOUT_DEFAULT = 86_400;
@@ -86,6 +87,7 @@ interface Server {
 /** A server whose engine is open. */
 interface OpenServer extends Server {
   policy: ServingPolicy;
+  onLive(): void;
 }
 
 function serveLocked(server: Server): SessionEnd {
@@ -105,15 +107,14 @@ function serveLocked(server: Server): SessionEnd {
     try {
       connection = connect(server, ops, deviceFd);
       const serving = server.config.options.fuse.serving ?? 'auto';
-      const { policy, end } = choosePolicy(
-        sys,
-        serving,
-        trimmingPolicy(() => ops.nodes.dropped),
-      );
+      const trimming = trimmingPolicy(() => ops.nodes.dropped);
+      const warming = warmingPolicy(sys, trimming);
+      const { policy, end } = choosePolicy(sys, serving, warming);
       try {
-        ended = mountAndServe({ ...server, policy }, connection, deviceFd);
+        ended = mountAndServe({ ...server, policy, onLive: warming.live }, connection, deviceFd);
       } finally {
         end();
+        warming.end();
       }
     } finally {
       // Whoever still waits for an answer gets an error now and not after the engine has finished.
@@ -204,6 +205,7 @@ function mountAndServe(server: OpenServer, connection: Connection, deviceFd: num
       raiseReadAhead(sys, mount.device);
       record(server, mount);
       events.ready(mount);
+      server.onLive();
     },
   });
   let end: SessionEnd = 'failed';

@@ -12,16 +12,22 @@ const WORTH = 5_000;
 /** Long enough that a busy client has asked again. */
 const QUIET_MS = 50;
 
+/** Made when it is first needed: a context takes milliseconds, at the start of every mount. */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}
+
 /** `dropped` counts the nodes that have gone. */
 export function trimmingPolicy(dropped: () => number): ServingPolicy {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
+  let collect: (() => void) | undefined;
   let trimmed = 0;
   return {
     ...blockingPolicy,
     quietMs: () => (dropped() - trimmed >= WORTH ? QUIET_MS : -1),
     rest() {
       trimmed = dropped();
+      collect ??= collector();
       collect();
     },
   };

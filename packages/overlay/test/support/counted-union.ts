@@ -76,6 +76,8 @@ export function makeCountedUnion(): CountedUnion {
         sys.close(control.wakeFd);
       };
       fs.statSync(merged);
+      // By then the server has done what it does for itself (serve/warm.ts).
+      await new Promise((resolve) => setTimeout(resolve, 600));
     },
     during(work) {
       settle();
