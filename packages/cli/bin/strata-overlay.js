@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Small and committed, because npm links only the bins that exist before `prepare` has built dist/.
-import { main } from '../dist/strata-overlay.js';
+import { built } from './built.js';
 
+const { main } = await built('strata-overlay');
 process.exitCode = await main(process.argv.slice(2));

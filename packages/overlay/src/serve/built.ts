@@ -6,10 +6,14 @@
 import fs from 'node:fs';
 
 export function builtFile(name: 'main' | 'worker' | 'watcher'): URL {
-  // From src/serve/, dist/serve/ or dist/bundle/.
-  const dist = new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../', import.meta.url);
+  // This module may itself be in a bundle, of another package.
+  const dist = import.meta.url.endsWith('.ts')
+    ? new URL('../../dist/', import.meta.url)
+    : new URL('../', import.meta.resolve('stratafs/internal/serve/main'));
   const bundled = new URL(`bundle/${name}.js`, dist);
-  return writtenAt(bundled) >= writtenAt(new URL('.tsbuildinfo', dist)) ? bundled : new URL(`serve/${name}.js`, dist);
+  const at = writtenAt(bundled);
+  const fresh = at > 0 && at >= writtenAt(new URL('.tsbuildinfo', dist));
+  return fresh ? bundled : new URL(`serve/${name}.js`, dist);
 }
 
 /** 0 for a file that is not there. */
