@@ -119,7 +119,7 @@ test('a few lookups do not read a directory of two layers; more do, once', () =>
 });
 
 test('of more indexes than memory is meant for, the oldest go', () => {
-  const names = new NameIndexes(2);
+  const names = new NameIndexes(130);
   const [small, large] = [new DirInode(null, []), new DirInode(null, [])];
   const index = (count: number): NameIndex => {
     const made = new NameIndex([]);

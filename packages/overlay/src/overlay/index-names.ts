@@ -13,8 +13,9 @@ import { AUFS_PREFIX } from './whiteout.ts';
 
 /** Names of one directory at most, 8 to 16 bytes each; layers beyond that are asked for every name. */
 const MOST_NAMES = 1 << 18;
-/** Names of all indexes together. */
+/** Names of all indexes together, an index itself counted as so many. */
 const BUDGET = 1 << 20;
+const INDEX_COSTS = 64;
 /** Opening, reading and closing a directory costs as much as so many looks. */
 const LOOKS_PER_LAYER = 4;
 /** A look costs as much as reading so many names, several times over. */
@@ -37,8 +38,9 @@ export class NameIndexes {
   keep(dir: DirInode, index: NameIndex): void {
     this.drop(dir);
     dir.names = index;
-    this.kept.set(dir, index.size);
-    this.total += index.size;
+    const cost = index.size + INDEX_COSTS;
+    this.kept.set(dir, cost);
+    this.total += cost;
     for (const oldest of this.kept.keys()) {
       if (this.total <= this.budget) break;
       this.drop(oldest);
@@ -128,6 +130,8 @@ export interface ReadLayer {
 
 /** After a listing: `layers` as it has read them, of the whole stack, the upper first where there is one. */
 export function indexListed(sb: Super, dir: DirInode, layers: readonly ReadLayer[]): void {
+  // One layer is one look, which most directories will never be asked for.
+  if (layers.length < 2) return;
   const { upper, lowers } = dir;
   if (upper) {
     const [{ entries, read }] = layers;

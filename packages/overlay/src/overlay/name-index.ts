@@ -24,8 +24,7 @@ export class NameIndex {
   private readonly layers: number[] = [-1];
   private readonly rests: number[] = [NONE];
   private lists: Map<number, number> | null = new Map();
-  private readonly unread: boolean[] = [];
-  private hasUnread = false;
+  private unread: Set<number> | null = null;
   /** Of the name sought: what is left of its list. */
   private at = NONE;
 
@@ -58,13 +57,13 @@ export class NameIndex {
 
   /** Nothing is known of this layer's names. */
   leaveOut(layer: number): void {
-    this.unread[layer] = true;
-    this.hasUnread = true;
+    this.unread ??= new Set();
+    this.unread.add(layer);
   }
 
   /** Whether every layer was read. */
   get complete(): boolean {
-    return !this.hasUnread;
+    return this.unread === null;
   }
 
   finish(): void {
@@ -82,7 +81,7 @@ export class NameIndex {
   next(from: number): number {
     while (this.at !== NONE && this.layers[this.at] < from) this.at = this.rests[this.at];
     const found = this.at === NONE ? this.stack.length : this.layers[this.at];
-    if (this.hasUnread) for (let i = from; i < found; i++) if (this.unread[i]) return i;
+    if (this.unread) for (let i = from; i < found; i++) if (this.unread.has(i)) return i;
     return found;
   }
 }
