@@ -7,7 +7,7 @@
 import type { ByteString } from '../sys/bytes.ts';
 
 /** Where all tables begin, never written: those of small directories are many. */
-const EMPTY = new Uint32Array(2);
+const EMPTY = new Uint32Array(4);
 /** FNV-1a: its start and its prime. */
 const BASIS = 0x811c9dc5;
 const PRIME = 0x01000193;
@@ -32,28 +32,27 @@ export class NameTable {
   /** How many names (to be exact: hashes) it holds. */
   size = 0;
   #shift = 31;
-  #hashes = EMPTY;
-  /** 0 is a free slot. */
-  #values = EMPTY;
+  /** A hash and its number, one after the other; number 0 is a free slot. */
+  #slots = EMPTY;
 
   /** The number that was put with the hash, 0 for none. */
   get(hash: number): number {
-    return this.#values[this.#slot(hash)];
+    return this.#slots[this.#slot(hash) + 1];
   }
 
   /** @param value not 0. */
   put(hash: number, value: number): void {
     const at = this.#slot(hash);
-    if (this.#values[at] === 0) {
-      if (this.size >= (this.#values.length >> 2) * 3) {
+    if (this.#slots[at + 1] === 0) {
+      if (this.size >= (this.#slots.length >> 3) * 3) {
         this.#grow();
         this.put(hash, value);
         return;
       }
       this.size++;
-      this.#hashes[at] = hash;
+      this.#slots[at] = hash;
     }
-    this.#values[at] = value;
+    this.#slots[at + 1] = value;
   }
 
   /** Whether the name may be there. */
@@ -67,20 +66,18 @@ export class NameTable {
 
   /** Where the hash is, or where it would go. */
   #slot(hash: number): number {
-    const values = this.#values;
-    const last = values.length - 1;
-    let at = Math.imul(hash, SPREAD) >>> this.#shift;
-    while (values[at] !== 0 && this.#hashes[at] !== hash) at = (at + 1) & last;
+    const slots = this.#slots;
+    const last = slots.length - 2;
+    let at = (Math.imul(hash, SPREAD) >>> this.#shift) * 2;
+    while (slots[at + 1] !== 0 && slots[at] !== hash) at = (at + 2) & last;
     return at;
   }
 
   #grow(): void {
-    const hashes = this.#hashes;
-    const values = this.#values;
-    this.#hashes = new Uint32Array(hashes.length * 2);
-    this.#values = new Uint32Array(values.length * 2);
+    const old = this.#slots;
+    this.#slots = new Uint32Array(old.length * 2);
     this.#shift--;
     this.size = 0;
-    for (let i = 0; i < values.length; i++) if (values[i] !== 0) this.put(hashes[i], values[i]);
+    for (let i = 0; i < old.length; i += 2) if (old[i + 1] !== 0) this.put(old[i], old[i + 1]);
   }
 }
