@@ -1,9 +1,10 @@
 /** The overlay's marks with values that no kernel writes, and on objects where it writes none: what is made of them. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { exists, lstat, names, readFile, writeFile } from '../calls.ts';
+import { appendFile, exists, lstat, names, readFile, writeFile } from '../calls.ts';
 import { bytesAre, equal, fails, ok } from '../expect.ts';
 import type { OverlayCases } from '../overlay-case.ts';
+import type { Door } from '../target.ts';
 import { dir, fifo, file, symlink, whiteout } from '../tree.ts';
 
 const d = dir({ f: file('lower') });
@@ -24,7 +25,7 @@ export const markCases: OverlayCases = {
       {
         lowers: [{ d }],
         upper: { d: whiteout, r: dir({}, { redirect }) },
-        run: (m: Parameters<OverlayCases[string]['run']>[0]) => fails(e.EINVAL, m.lstat('r')),
+        run: (m: Door) => fails(e.EINVAL, m.lstat('r')),
       },
     ]),
   ),
@@ -34,7 +35,7 @@ export const markCases: OverlayCases = {
       {
         lowers: [{ d }],
         upper: { d: whiteout, r: dir({}, { redirect }) },
-        run(m: Parameters<OverlayCases[string]['run']>[0]) {
+        run(m: Door) {
           fails(e.EACCES, m.lstat('r'));
           // Nor does an index of the names that there are make it nothing.
           names(m, '.');
@@ -119,6 +120,41 @@ export const markDifferentCases: OverlayCases = {
       equal(names(m, 'one'), ['f']);
       if (t.ours) equal(names(m, 'two'), ['f', 'own']);
       else fails(e.ESTALE, m.lstat('two'));
+    },
+  },
+  'a lower file that two redirects lead to is one file, and stays it': {
+    lowers: [{ one: dir({}, { redirect: '~/d' }), two: dir({}, { redirect: '~/d' }), d: whiteout }, { d }],
+    // Names that the VFS knows are names of the copy; others are looked up anew, and find the lower.
+    needs: ['vfs'],
+    async run(m, t) {
+      equal(lstat(m, 'one/f').ino, lstat(m, 'two/f').ino);
+      appendFile(m, 'one/f', ' one');
+      appendFile(m, 'two/f', ' two');
+      const look = (door: Door): void => {
+        bytesAre(readFile(door, 'one/f'), 'lower one two');
+        bytesAre(readFile(door, 'two/f'), 'lower one two');
+        equal(lstat(door, 'one/f').nlink, 2);
+      };
+      look(m);
+      look(await t.remount());
+    },
+  },
+  'a lower file that two redirects lead to is there by one when it is removed by the other': {
+    lowers: [{ one: dir({}, { redirect: '~/d' }), two: dir({}, { redirect: '~/d' }), d: whiteout }, { d }],
+    // Names that the VFS knows are names of the copy; others are looked up anew, and find the lower.
+    needs: ['vfs'],
+    async run(m, t) {
+      equal(lstat(m, 'one/f').ino, lstat(m, 'two/f').ino);
+      ok(m.chmod('one/f', 0o600));
+      ok(m.chmod('two/f', 0o640));
+      ok(m.unlink('one/f'));
+      const look = (door: Door): void => {
+        bytesAre(readFile(door, 'two/f'), 'lower');
+        equal(lstat(door, 'two/f').mode & 0o777, 0o640);
+        fails(e.ENOENT, door.lstat('one/f'));
+      };
+      look(m);
+      look(await t.remount());
     },
   },
 };

@@ -16,14 +16,14 @@ import { Stat } from '../sys/stat.ts';
 import { completeData } from './complete.ts';
 import { cloneFrom, copyFrom } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
-import { createDirEntry, hasUpperAlias, indexName, linkUp, needsIndex } from './index-dir.ts';
+import { createDirEntry, hasUpperAlias, indexName, linkName, linkUp, needsIndex } from './index-dir.ts';
 import { noNames } from './index-names.ts';
 import { type Inode, isDir } from './inode.ts';
 import { adoptLazy } from './lazy-files.ts';
 import { dropStub, markStub, planStub, type Stub, stubFile, wantsLazy } from './lazy-stub.ts';
 import { realData } from './lower-data.ts';
 import { METACOPY_PLAIN, Metacopy } from './metacopy.ts';
-import { encodeNlink } from './nlink.ts';
+import { encodeNlink, setNlinkUpper } from './nlink.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
@@ -145,6 +145,24 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
   if (err < 0) return err;
   restoreTimes(sb, parent, parentSt);
   adopt(sb, copy, new Dentry(upper, dir, inode.name));
+  return inode.aliases === null || isDir(inode) ? 0 : linkAliases(sb, inode);
+}
+
+/**
+ * Without an index a lower has several names only where redirects lead to it by several ways. Each that is
+ * known becomes a name of the copy, as it is one file (kernel: ovl_link_up, at the first change by that name).
+ */
+function linkAliases(sb: Super, inode: Inode): number {
+  let names = 1;
+  for (const { parent, name } of inode.aliases ?? []) {
+    let err = copyUp(sb, parent);
+    if (err >= 0) err = linkName(sb, inode, parent, name);
+    // As the kernel counts it: the lower has one link.
+    if (err >= 0) err = setNlinkUpper(sb, inode);
+    if (err < 0) return err;
+    names++;
+  }
+  inode.nlink = names;
   return 0;
 }
 

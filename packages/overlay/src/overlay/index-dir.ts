@@ -17,7 +17,7 @@ import { EEXIST, EIO, ENAMETOOLONG, ENOENT, EOPNOTSUPP, EPERM } from '../sys/err
 import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, expectEscapedWhiteouts, isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
-import { type Inode, isDir } from './inode.ts';
+import { type DirInode, type Inode, isDir } from './inode.ts';
 import { hasLazyMarks } from './lazy-files.ts';
 import { metacopySize } from './metacopy.ts';
 import { setNlinkLower, setNlinkUpper } from './nlink.ts';
@@ -143,19 +143,24 @@ export function hasUpperAlias(sb: Super, inode: Inode): number {
 
 /** kernel ovl_link_up: the primary name of an indexed inode, whose parent is in the upper, gets there too. */
 export function linkUp(sb: Super, inode: Inode): number {
-  const parent = inode.parent!;
+  let err = setNlinkLower(sb, inode);
+  if (err >= 0) err = linkName(sb, inode, inode.parent!, inode.name);
+  return err < 0 ? err : setNlinkUpper(sb, inode);
+}
+
+/** Puts a name of a copy into the upper, as a part of its copy-up. */
+export function linkName(sb: Super, inode: Inode, parent: DirInode, name: ByteString): number {
   const dir = parent.upper!;
   const layer = dir.layer;
   const times = new Stat();
   let err = layer.stat(dir, times);
   if (err >= 0) err = setImpure(sb, parent);
   if (err >= 0 && inode.escapedWhiteout) err = expectEscapedWhiteouts(sb, parent);
-  if (err >= 0) err = setNlinkLower(sb, inode);
   if (err < 0) return err;
-  err = layer.link(inode.upper!, dir, inode.name);
+  err = layer.link(inode.upper!, dir, name);
   if (err < 0) return err === -EEXIST ? -EIO : err;
   restoreTimes(sb, parent, times);
-  return setNlinkUpper(sb, inode);
+  return 0;
 }
 
 /** kernel ovl_nlink_end: the last name of an indexed inode is gone. Best effort, as the next mount does the same. */
