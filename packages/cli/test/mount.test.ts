@@ -90,6 +90,22 @@ describe.each(['kernel', 'fuse'] as const)('the %s backend', (backend) => {
     expect((await strata(['umount', stage.at('merged')])).code).toBe(0);
   });
 
+  it('renames a directory of the lower by default by FUSE, and as the module says by the kernel', async () => {
+    const parameter = '/sys/module/overlay/parameters/redirect_dir';
+    const follows = backend === 'fuse' || (fs.existsSync(parameter) && fs.readFileSync(parameter, 'latin1')[0] === 'Y');
+    expect(await mount(GOOD)).toMatchObject({ code: 0 });
+    const rename = () => fs.renameSync(stage.at('merged/d'), stage.at('merged/moved'));
+    if (follows) {
+      rename();
+      expect(fs.readdirSync(stage.at('merged/moved'))).toEqual(['inner']);
+      expect(fs.readdirSync(stage.at('upper/moved'))).toEqual([]);
+      expect(fs.lstatSync(stage.at('upper/d')).isCharacterDevice()).toBe(true);
+    } else {
+      expect(rename).toThrow('EXDEV');
+    }
+    expect((await strata(['umount', stage.at('merged')])).code).toBe(0);
+  });
+
   it('umount comes back when the layers are free', async () => {
     const layers = 'lowerdir=T/lower2/lower,upperdir=T/lower2/upper,workdir=T/lower2/work';
     execFileSync('mount', ['-t', 'tmpfs', 'layers', stage.at('lower2')]);
