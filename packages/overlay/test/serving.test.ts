@@ -56,20 +56,22 @@ describe.runIf(isRoot)(needsRoot('a mount under load that comes and goes'), () =
     try {
       for (let i = 0; i < 200; i++) fs.writeFileSync(path.join(stage.lower, `f${i}`), 'lower');
       await stage.mount(`serving=${serving},timeout=0`);
-      const slowest = { before: 0, under: 0 };
-      const run = (phase: 'before' | 'under', ms: number): void => {
+      /** @returns how long the slowest one took, in ms. */
+      const askFor = (ms: number): number => {
+        let slowest = 0;
         const end = performance.now() + ms;
         for (let i = 0; performance.now() < end; i++) {
           const start = performance.now();
           fs.lstatSync(path.join(stage.merged, `f${i % 200}`));
-          slowest[phase] = Math.max(slowest[phase], performance.now() - start);
+          slowest = Math.max(slowest, performance.now() - start);
         }
+        return slowest;
       };
-      run('before', 300);
+      // Long enough to be followed, where nothing else runs.
+      askFor(300);
       await startHogs(2);
-      run('under', 700);
       // Two hogs and the scheduler's slices, on a machine that may have other work: not the seconds of a starved server.
-      expect(slowest.under).toBeLessThan(500);
+      expect(askFor(700)).toBeLessThan(1_000);
     } finally {
       stage.destroy();
     }
