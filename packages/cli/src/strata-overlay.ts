@@ -73,6 +73,7 @@ Examples:
       options.fuse.whiteouts = 'aufs';
       // Container tools read the upper as it lies there, and would take a file without its data for zeros.
       options.overlay.metacopy ??= false;
+      options.fuse.copyup ??= 'full';
       if (!options.overlay.nfsExport) options.overlay.index ??= false;
       await makeUnion(openSys(), {
         options,

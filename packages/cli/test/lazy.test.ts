@@ -81,7 +81,8 @@ it('a line appended to a log of 2 GiB stores less than 1 MiB, in no time, and is
   const log = stage.at('lower/log');
   fs.writeFileSync(log, 'the first line\n');
   fs.truncateSync(log, 2 * 1024 ** 3);
-  await mount();
+  // By default, where the filesystem cannot share the bytes.
+  expect(await strata(['mount', '--backend', 'fuse', '-o', layers(), stage.at('merged')])).toMatchObject({ code: 0 });
   const before = taken();
   const began = performance.now();
   fs.appendFileSync(stage.at('merged/log'), 'the last line\n');

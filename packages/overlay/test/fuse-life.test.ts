@@ -229,7 +229,7 @@ describe.runIf(isRoot)(needsRoot('the life of a FUSE mount'), () => {
       new Promise((resolve) => child.stdout!.once('data', () => resolve()));
 
     it('SIGTERM ends it within 2 seconds, and the upper has no half of a file', async () => {
-      const { pid } = await stage.mount();
+      const { pid } = await stage.mount('copyup=full');
       const child = writer();
       const end = exit(child);
       await started(child);
@@ -243,7 +243,7 @@ describe.runIf(isRoot)(needsRoot('the life of a FUSE mount'), () => {
     }, 60_000);
 
     it('a caller that is killed does not wait for it', async () => {
-      await stage.mount();
+      await stage.mount('copyup=full');
       const child = writer();
       const end = exit(child);
       await started(child);

@@ -117,7 +117,9 @@ async function mountView(
         if (plan.backend === 'kernel' || !isMountError(error)) throw error;
       }
     }
-    const { serverPid } = await makeUnion(sys, { ...request, options: options(), backend: 'fuse' });
+    // The directory lives on beside the run, and a copy-up that is not complete would not outlive a change of its lower.
+    const served = { ...options(), fuse: { copyup: 'full' as const } };
+    const { serverPid } = await makeUnion(sys, { ...request, options: served, backend: 'fuse' });
     return { backend: 'fuse', serverPid };
   } catch (error) {
     if (isMountError(error)) throw new CliError(125, mountErrorText(error));

@@ -145,7 +145,7 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
     random: (length) => randomBytes(length),
     groupsOf: (pid) => groupsOf(sys, pid),
     attrChanged,
-    copyup: fuse.copyup ?? 'full',
+    copyup: fuse.copyup ?? 'auto',
     copyupThreshold: fuse.copyupThreshold,
   });
   if (ops instanceof OverlayOps) return ops;
