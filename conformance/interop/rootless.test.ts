@@ -76,6 +76,15 @@ describe('an ordinary user in a user namespace', () => {
     expect(out).toBe('same\none\n640\nsame file\n');
   });
 
+  test('a write that RLIMIT_FSIZE refuses takes nothing away', async () => {
+    const out = await box.sh(`mkdir -p r/lower r/upper r/work r/merged; chown -R 1234:1234 r
+      ${asUser(`cd r; $STRATA mount --backend fuse ${union} merged
+        echo text > merged/f; chmod 4755 merged/f
+        { (trap '' XFSZ; ulimit -f 0; echo more >> merged/f) 2>&1 || true; } | sed 's/.*: //'
+        stat -c %a merged/f; echo more >> merged/f; stat -c %a merged/f; umount merged`)}`);
+    expect(out).toBe('File too large\n4755\n755\n');
+  });
+
   test("other owners' files are there to read, and refused to change with EOVERFLOW", async () => {
     const out = await box.sh(`mkdir -p o/lower o/upper o/work o/merged; echo mine > o/lower/mine; chown -R 1234:1234 o
       echo theirs > o/lower/theirs; echo open > o/lower/open; echo closed > o/lower/closed

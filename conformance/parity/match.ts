@@ -3,6 +3,7 @@
  * swaps where the sequence says `check` and `swap`. After a mismatch the states differ, and a new
  * match has to begin.
  */
+import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { Stat } from 'stratafs/internal/sys/stat';
 import type { Sys } from 'stratafs/internal/sys/sys';
@@ -19,6 +20,7 @@ import { isFailure, Turn } from './turn.ts';
 import { Twins } from './twins.ts';
 import { UpperView } from './upper-view.ts';
 import { View, type Yardstick } from './view.ts';
+import { CAPABILITY } from './vocabulary.ts';
 
 export interface Mismatch {
   /** What was compared: a result, the trees, the uppers, the lowers with themselves. */
@@ -141,6 +143,9 @@ export class Match {
       return { mismatch: null, result: 'EBADF' };
     }
     this.#twins?.look(op);
+    if (this.#userns && op.kind === 'too-long') {
+      this.#strip(op.path);
+    }
     const [expected, times] = this.#turn(kernel, op);
     const [got, own] = this.#turn(ours, op);
     if (this.#userns && op.kind === 'slot-map' && op.flags === 2) {
@@ -175,6 +180,18 @@ export class Match {
       },
       result: expected,
     };
+  }
+
+  /** docs/differences.md, "A write that RLIMIT_FSIZE refuses": with nothing to lose it is alike. */
+  #strip(path: ByteString): void {
+    for (const { sys, root, stat } of this.#turns!) {
+      const fd = sys.openat(root, path, c.O_RDONLY | c.O_NONBLOCK, 0);
+      if (sys.fstat(fd, stat) >= 0 && stat.type === c.S_IFREG) {
+        sys.fremovexattr(fd, CAPABILITY);
+        sys.fchmod(fd, stat.mode & 0o1777);
+      }
+      sys.close(fd);
+    }
   }
 
   /** A store through a mapping moves the mtime of a file of FUSE, and not of one on tmpfs, which the kernel's mapping is of. */

@@ -80,9 +80,9 @@ export class Twins {
     if (this.#last !== op || !this.#touched.some((ino) => this.#linked.has(ino))) {
       return false;
     }
-    const judged = [kernel, ours].some((result) => /^(EACCES|EPERM|ESTALE)\b/.test(result));
-    // The VFS clips a copy to the size that the inode has been seen with.
-    const clipped = op.kind === 'slot-copy' && !isFailure(kernel) && !isFailure(ours);
+    const judged = [kernel, ours].some((result) => /^(EACCES|EPERM|ESTALE|EBUSY)\b/.test(result));
+    // The VFS clips a copy to the size that the inode has been seen with; watchers hear of suid that goes.
+    const clipped = ['slot-copy', 'watch'].includes(op.kind) && !isFailure(kernel) && !isFailure(ours);
     return judged || clipped || withoutModes(kernel) === withoutModes(ours);
   }
 }

@@ -28,6 +28,8 @@ export const kinds: Kinds = {
 
 /** Those that say something with these options. */
 export function kindsOf(options: readonly string[]): readonly string[] {
-  const without = options.includes('nfs_export=on') ? {} : handleKinds;
-  return Object.keys(kinds).filter((name) => without[name] === undefined);
+  const without = options.includes('nfs_export=on') ? [] : Object.keys(handleKinds);
+  // Nobody in a user namespace may set what this is about.
+  const denied = options.includes('userxattr') ? ['protect'] : [];
+  return Object.keys(kinds).filter((name) => !without.includes(name) && !denied.includes(name));
 }
