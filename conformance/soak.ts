@@ -6,6 +6,7 @@
  *   npm run soak -- fsx [--seed N] [--ops N] [--target fuse|kernel|plain|in-process] [--options redirect_dir=on,…]
  *   npm run soak -- faults [--seed N] [--tally FILE] (all errnos at all calls, all pairs of operations; with the FILE
  *     of a run that was stopped it goes on there)
+ *   npm run soak -- crash-points [--seed N] [--cuts N] [--tally FILE] (every compound operation, cut after each flush)
  *   npm run soak -- power-cut [--seed N] [--cuts N] [--overlay fuse|kernel|in-process|PROGRAM] [--options …]
  *
  * STRATA_CONFORMANCE_DIR puts the layers on a filesystem of one's choice.
@@ -15,7 +16,8 @@ import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import type { Backend } from './backend.ts';
 import { type BaseDir, openBaseDir } from './base-dir.ts';
 import { fsx } from './fsx/fsx.ts';
-import { type PowerCutOptions, powerCut, powerCutUnavailable } from './power-cut/power-cut.ts';
+import { powerCutUnavailable } from './power-cut/disks.ts';
+import { type PowerCutOptions, powerCut } from './power-cut/power-cut.ts';
 import { stress } from './stress.ts';
 import { tallied } from './tallied.ts';
 import { fuse } from './targets/fuse.ts';
@@ -27,7 +29,8 @@ interface SoakOptions {
   seed: number;
   seconds: number;
   operations: number;
-  cuts: number;
+  /** null: as many as the run has by itself. */
+  cuts: number | null;
   target: string;
   overlay: string;
   /** Where an earlier run has written down what it had done, or null. */
@@ -88,12 +91,22 @@ const soaks: Readonly<Record<string, Soak>> = {
   async faults(_base, { seed, tally }) {
     return tallied('packages/overlay/src/ops/faults', seed, tally, 'points');
   },
+  /** Half of them on ext4, half on xfs. */
+  async 'crash-points'(base, { seed, tally, cuts }) {
+    const reason = powerCutUnavailable(sys, base);
+    return reason === null
+      ? tallied('conformance/crash-points', seed, tally, 'crash points', {
+          STRATA_CUTS: cuts === null ? '' : String(cuts),
+        })
+      : cannot(reason);
+  },
   /** Half of the cuts on ext4, half on xfs, with and without reflink. */
-  async 'power-cut'(base, { seed, cuts, overlay, options }) {
+  async 'power-cut'(base, { seed, cuts: asked, overlay, options }) {
     const reason = powerCutUnavailable(sys, base);
     if (reason !== null) {
       return cannot(reason);
     }
+    const cuts = asked ?? 600;
     const ours: Readonly<Record<string, PowerCutOptions['overlay']>> = { fuse, kernel, 'in-process': 'in-process' };
     const peer = ours[overlay] === undefined;
     const result = await powerCut(sys, base, {
@@ -118,7 +131,7 @@ const { values, positionals } = parseArgs({
   options: {
     seed: { type: 'string' },
     seconds: { type: 'string', default: '60' },
-    cuts: { type: 'string', default: '600' },
+    cuts: { type: 'string' },
     overlay: { type: 'string', default: 'fuse' },
     ops: { type: 'string', default: '50000' },
     target: { type: 'string', default: 'fuse' },
@@ -131,8 +144,14 @@ const soak = soaks[name];
 const seed = Number(values.seed ?? 1 + Math.floor(Math.random() * 0x7ffffffe));
 const seconds = Number(values.seconds);
 const operations = Number(values.ops);
-const cuts = Number(values.cuts);
-if (soak === undefined || !Number.isSafeInteger(seed) || !(seconds > 0) || !(operations > 0) || !(cuts > 0)) {
+const cuts = values.cuts === undefined ? null : Number(values.cuts);
+if (
+  soak === undefined ||
+  !Number.isSafeInteger(seed) ||
+  !(seconds > 0) ||
+  !(operations > 0) ||
+  (cuts !== null && !(cuts > 0))
+) {
   const names = Object.keys(soaks).join('|');
   console.error(`usage: npm run soak -- ${names} [--seed N] …; the options of each stand in conformance/soak.ts`);
   process.exit(2);

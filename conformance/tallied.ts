@@ -19,12 +19,18 @@ export interface Tallied {
   sum: string;
 }
 
-/** `name`: what `points` are called in the last line. */
-export async function tallied(tests: string, seed: number, file: string | null, name: string): Promise<Tallied> {
+/** `name`: what `points` are called in the last line. `also`: for the environment of the tests. */
+export async function tallied(
+  tests: string,
+  seed: number,
+  file: string | null,
+  name: string,
+  also: NodeJS.ProcessEnv = {},
+): Promise<Tallied> {
   const dir = file === null ? mkdtempSync(path.join(tmpdir(), 'strata-tally-')) : null;
   const tally = path.resolve(file ?? path.join(dir!, 'tally'));
   const soak = path.basename(tests);
-  const env = { ...process.env, STRATA_SOAK: soak, STRATA_SEED: String(seed), STRATA_FAULTS_TALLY: tally };
+  const env = { ...process.env, ...also, STRATA_SOAK: soak, STRATA_SEED: String(seed), STRATA_FAULTS_TALLY: tally };
   const child = spawn('npx', ['vitest', 'run', '--project', 'unit', '--project', 'conformance', tests], {
     env,
     stdio: 'inherit',

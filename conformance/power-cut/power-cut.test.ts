@@ -4,7 +4,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openBaseDir } from '../base-dir.ts';
 import { fuse } from '../targets/fuse.ts';
 import { LAZY } from '../targets/lazy.ts';
-import { type PowerCutOptions, powerCut, powerCutUnavailable } from './power-cut.ts';
+import { powerCutUnavailable } from './disks.ts';
+import { type PowerCutOptions, powerCut } from './power-cut.ts';
 
 const sys = openSys();
 const base = openBaseDir(sys);

@@ -4,10 +4,9 @@
  * the filesystem is mounted, and the union looked at through the kernel's overlay and through our
  * engine: every subject of the load has to stand in a state that it may be in (subjects.ts).
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { closeSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { toText } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { errnoName } from 'stratafs/internal/sys/errno';
@@ -23,33 +22,12 @@ import { kernel } from '../targets/kernel.ts';
 import { isLazy, withoutLazy } from '../targets/lazy.ts';
 import { SysDoor } from '../targets/sys-door.ts';
 import { type Node, plant } from '../tree.ts';
-import { type Image, loopUnavailable, mountLoop, readImage, writeImage } from './image.ts';
+import { built, type DiskType, format, LoggingDisk, mountDisk } from './disks.ts';
+import { type Image, readImage, writeImage } from './image.ts';
 import { type LoadReport, type LoadTask, planOf } from './load.ts';
 import type { Subject } from './subjects.ts';
 import { FLUSH, type LogRecord, MARK, marksBefore, readLog, replay } from './write-log.ts';
 
-/** Where files are cloned, a copy-up writes no data that could be lost. */
-export type DiskType = 'ext4' | 'xfs' | 'xfs with reflink';
-
-interface Format {
-  fstype: string;
-  /** In MiB; mkfs.xfs refuses less than 300. */
-  size: number;
-  mkfs: readonly [program: string, ...args: string[]];
-  mount: string;
-}
-
-const xfs = (reflink: number): Format => ({
-  fstype: 'xfs',
-  size: 304,
-  mkfs: ['mkfs.xfs', '-q', '-f', '-m', `reflink=${reflink}`],
-  mount: 'nouuid',
-});
-const formats: Readonly<Record<DiskType, Format>> = {
-  ext4: { fstype: 'ext4', size: 64, mkfs: ['mkfs.ext4', '-q', '-F', '-J', 'size=8'], mount: '' },
-  xfs: xfs(0),
-  'xfs with reflink': xfs(1),
-};
 /** The load of one log takes this long at most; then something hangs. */
 const LOAD_MS = 120_000;
 
@@ -83,22 +61,6 @@ export interface PowerCutResult {
   changed: number;
   /** What was wrong, with its disk and cut. */
   wrong: string[];
-}
-
-/** Why it cannot run here, or null. */
-export function powerCutUnavailable(sys: Sys, base: BaseDir): string | null {
-  if (!base.privileged) return base.reason;
-  if (!existsSync('/dev/fuse')) return 'no /dev/fuse';
-  const loops = loopUnavailable(sys);
-  if (loops !== null) return loops;
-  const missing = ['mkfs.ext4', 'mkfs.xfs'].filter((program) => spawnSync(program, ['-V']).error !== undefined);
-  return missing.length > 0 ? `no ${missing.join(', ')}` : null;
-}
-
-/** Node 20 runs no TypeScript: children are always the built files, also when the sources are tested. */
-function built(name: string): string {
-  const here = import.meta.url.endsWith('.ts') ? '../dist/power-cut/' : './';
-  return fileURLToPath(new URL(`${here}${name}.js`, import.meta.url));
 }
 
 export async function powerCut(sys: Sys, base: BaseDir, options: PowerCutOptions): Promise<PowerCutResult> {
@@ -141,7 +103,7 @@ class Bench {
   readonly #seed: number;
   readonly #r: ReturnType<typeof random>;
   #image: Image = { size: 0, extents: [] };
-  #server: ChildProcess | null = null;
+  #server: LoggingDisk | null = null;
   records: LogRecord[] = [];
 
   constructor(
@@ -175,8 +137,7 @@ class Bench {
   }
 
   #mount(file: string): number {
-    const { fstype, mount } = formats[this.#disk];
-    return mountLoop(this.#sys, file, this.#path('fs'), fstype, mount);
+    return mountDisk(this.#sys, this.#disk, file, this.#path('fs'));
   }
 
   #unmount(): void {
@@ -194,11 +155,7 @@ class Bench {
     this.#format();
     closeSync(writeImage(this.#path('image'), this.#image));
     const log = this.#path('log');
-    this.#server = spawn(process.execPath, [built('disk-server'), this.#path('log-disk'), this.#path('image'), log], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const [said] = await once(this.#server.stdout!, 'data');
-    if (String(said) !== 'live\n') throw new Error(`the logging disk: ${said}`);
+    this.#server = await LoggingDisk.start(this.#sys, this.#path('log-disk'), this.#path('image'), log);
     check(this.#mount(`${this.#path('log-disk')}/disk`), `mount ${this.#disk}`);
     const { overlay } = this.#options;
     const layers = this.#layers(this.#mountOptions);
@@ -217,11 +174,7 @@ class Bench {
 
   #format(): void {
     const image = this.#path('image');
-    const size = formats[this.#disk].size << 20;
-    closeSync(writeImage(image, { size, extents: [] }));
-    const [program, ...args] = formats[this.#disk].mkfs;
-    const made = spawnSync(program, [...args, image], { encoding: 'utf8' });
-    if (made.status !== 0) throw new Error(`${program}: ${made.error?.message ?? made.stderr}`);
+    const size = format(this.#disk, image);
     check(this.#mount(image), `mount ${this.#disk}`);
     for (const name of ['lower', 'upper', 'work', 'beside']) mkdirSync(`${this.#path('fs')}/${name}`);
     const lower: Record<string, Node> = {};
@@ -258,11 +211,8 @@ class Bench {
 
   async #endServer(): Promise<void> {
     const server = this.#server;
-    if (server === null) return;
     this.#server = null;
-    const ended = once(server, 'close');
-    check(this.#sys.umount2(this.#path('log-disk'), c.MNT_DETACH), 'umount the logging disk');
-    await ended;
+    await server?.end();
   }
 
   /**

@@ -130,7 +130,7 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
     const entry = typeof value === 'number' ? value : indexName(sb, value);
     if (typeof entry === 'number') return entry;
     copy.entry = entry;
-    if (!isDir(inode)) return copyUpToIndex(sb, copy, entry);
+    if (!isDir(inode) && copy.st.nlink > 1) return copyUpToIndex(sb, copy, entry);
   }
   const parentSt = new Stat();
   let err = upper.stat(dir, parentSt);
@@ -144,8 +144,8 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
   returnRights(dir, lent);
   if (err < 0) return err;
   restoreTimes(sb, parent, parentSt);
-  adopt(sb, copy, new Dentry(upper, dir, inode.name));
-  return inode.aliases === null || isDir(inode) ? 0 : linkAliases(sb, inode);
+  adopt(sb, copy, isDir(inode) ? new Dentry(upper, dir, inode.name) : enterIndex(sb, copy, dir));
+  return inode.aliases === null || isDir(inode) || inode.index !== null ? 0 : linkAliases(sb, inode);
 }
 
 /**
@@ -164,6 +164,27 @@ function linkAliases(sb: Super, inode: Inode): number {
   }
   inode.nlink = names;
   return 0;
+}
+
+/**
+ * With nfs_export what has one name only gets its entry when it has the name: found in the index alone, after a crash,
+ * it would count as removed, and its name be EIO for good. The kernel's does it the other way round.
+ * @returns the entry, or else the name.
+ */
+function enterIndex(sb: Super, copy: Copy, dir: Dentry): Dentry {
+  const { layer } = dir;
+  const upper = new Dentry(layer, dir, copy.inode.name);
+  if (copy.entry === null) return upper;
+  const index = sb.indexDir!;
+  let err = layer.setxattr(upper, sb.names.nlink, encodeNlink('L', 0), 0);
+  if (err >= 0) err = layer.link(upper, index, copy.entry);
+  if (err >= 0) {
+    layer.setxattr(upper, sb.names.nlink, encodeNlink('U', -1), 0);
+    return new Dentry(layer, index, copy.entry);
+  }
+  sb.hooks.log(`index: ${upper.name} has no entry there`);
+  copy.entry = null;
+  return upper;
 }
 
 /** A hard link becomes one upper inode for all its names: it appears in the index, and from there under the name. */
@@ -312,18 +333,25 @@ function copyUpByRename(sb: Super, copy: Copy, dir: Dentry, name: ByteString): n
   const temp = build(sb, copy);
   if (typeof temp === 'number') return temp;
   const work = sb.work!;
-  let err = 0;
-  if (copy.entry !== null && isDir(copy.inode)) {
-    err = createDirEntry(sb, copy.entry, new Dentry(work.layer, work, temp));
-  }
   const made = new Dentry(work.layer, work, temp);
   // What moves into another directory gets another `..`, which is a write to it.
   const lent = isDir(copy.inode) ? lendRights(sb, made) : null;
-  if (err >= 0) err = work.layer.rename(work, temp, dir, name, RENAME_NOREPLACE);
-  if (err >= 0) returnRights(new Dentry(dir.layer, dir, name), lent);
-  else cleanup(sb, temp);
+  const err = work.layer.rename(work, temp, dir, name, RENAME_NOREPLACE);
   work.layer.release(made);
-  return err === -EEXIST ? -EIO : err;
+  if (err < 0) {
+    cleanup(sb, temp);
+    return err === -EEXIST ? -EIO : err;
+  }
+  const upper = new Dentry(dir.layer, dir, name);
+  returnRights(upper, lent);
+  // The kernel makes the entry of a directory first: after a crash in between it names nothing, and the directory is EIO
+  // for good. Without one it can only not be found by handles that were made before.
+  if (copy.entry !== null && isDir(copy.inode) && createDirEntry(sb, copy.entry, upper) < 0) {
+    sb.hooks.log(`index: ${name} has no entry there`);
+    copy.entry = null;
+  }
+  upper.layer.release(upper);
+  return 0;
 }
 
 /** Makes the copy in the workdir. @returns its temporary name, or a negative errno. */

@@ -117,7 +117,7 @@ function bad(sb: Super, name: ByteString, why: string): number {
   return -EIO;
 }
 
-/** kernel ovl_create_index: the entry of a directory that is about to appear in the upper as `made`. */
+/** kernel ovl_create_index: the entry of the directory `made`, which stands in the upper. */
 export function createDirEntry(sb: Super, name: ByteString, made: Dentry): number {
   const dir = sb.indexDir!;
   const layer = dir.layer;

@@ -100,13 +100,15 @@ function clearUp(sb: Super, dir: Dentry): number {
   const st = new Stat();
   let err = settleLeftovers(sb, dir);
   if (err >= 0) err = layer.readdir(dir, names);
+  const temporary = (name: ByteString): boolean => name.startsWith('#');
+  // They go first: what is made here would have the names of some.
+  for (const { name } of names) {
+    const left = err >= 0 && temporary(name) ? cleanTree(dir, name, TEMP_DEPTH) : 0;
+    if (left < 0) sb.hooks.log(`index: ${name} could not be removed (${errnoName(left)}) and is left`);
+  }
   for (const { name } of names) {
     if (err < 0) break;
-    if (name.startsWith('#')) {
-      const left = cleanTree(dir, name, TEMP_DEPTH);
-      if (left < 0) sb.hooks.log(`index: ${name} could not be removed (${errnoName(left)}) and is left`);
-      continue;
-    }
+    if (temporary(name)) continue;
     err = layer.lookup(dir, name, st);
     if (err < 0) break;
     const isDir = st.type === S_IFDIR;

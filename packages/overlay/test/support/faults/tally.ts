@@ -12,14 +12,15 @@ const file = process.env.STRATA_FAULTS_TALLY;
 export const soak: boolean = process.env.STRATA_SOAK === 'faults';
 export const seed: number = Number(process.env.STRATA_SEED ?? 1);
 
-function isDone(part: string): boolean {
+/** Whether an earlier run has tried this part. */
+export function isTallied(part: string): boolean {
   if (file === undefined || !existsSync(file)) return false;
   return readFileSync(file, 'utf8').includes(`{"part":${JSON.stringify(part)},`);
 }
 
 /** Runs `tryAll`, which says how many points it has tried, unless an earlier run has. */
 export function tallied(part: string, tryAll: () => number): void {
-  if (isDone(part)) return;
+  if (isTallied(part)) return;
   const points = tryAll();
   expect(points).toBeGreaterThan(0);
   if (file !== undefined) appendFileSync(file, `${JSON.stringify({ part, points })}\n`);

@@ -1,0 +1,122 @@
+/**
+ * A crash at every point of every compound operation, with unsynced data dropped: some points of some operations, by the
+ * seed; `npm run soak -- crash-points` has all. That a forgotten flush is seen is tried each time.
+ */
+import { toText } from 'stratafs/internal/sys/bytes';
+import { openSys } from 'stratafs/internal/sys/sys-koffi';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Options } from '../../packages/overlay/test/support/faults/bench.ts';
+import { furtherOperations } from '../../packages/overlay/test/support/faults/further-operations.ts';
+import { linkOperations, metacopyOperations } from '../../packages/overlay/test/support/faults/link-operations.ts';
+import type { Operation } from '../../packages/overlay/test/support/faults/operation.ts';
+import { operations } from '../../packages/overlay/test/support/faults/operations.ts';
+import { isTallied, tallied } from '../../packages/overlay/test/support/faults/tally.ts';
+import { whiteoutOperations } from '../../packages/overlay/test/support/faults/whiteout-operations.ts';
+import { openBaseDir } from '../base-dir.ts';
+import { type DiskType, powerCutUnavailable } from '../power-cut/disks.ts';
+import { random } from '../random.ts';
+import { CrashBench, type CrashPlan, type CrashResult } from './crash-points.ts';
+
+const sys = openSys();
+const base = openBaseDir(sys);
+afterAll(() => base.close(), 60_000);
+const reason = powerCutUnavailable(sys, base);
+
+const soak = process.env.STRATA_SOAK === 'crash-points';
+const seed = Number(process.env.STRATA_SEED ?? 1);
+/** How many operations one log has. */
+const PER_LOG = 12;
+const SAMPLE = { operations: 3, points: 6 };
+
+/** What writes a user's data, which is his to flush, has nothing to do here. */
+const writing = /^(write|allocate|copy a range|fsync|syncfs)/;
+const further = Object.fromEntries(Object.entries(furtherOperations).filter(([name]) => !writing.test(name)));
+const directories = Object.fromEntries(
+  Object.entries(operations).filter(([name]) => /directory|rmdir|mkdir|file$/.test(name)),
+);
+const leaving = Object.fromEntries(Object.entries(whiteoutOperations).filter(([name]) => /leave/.test(name)));
+
+const sets: [options: Options, operations: Readonly<Record<string, Operation>>][] = [
+  [
+    { params: {}, text: ',redirect_dir=on' },
+    { ...operations, ...further, ...whiteoutOperations },
+  ],
+  [
+    { params: { index: true, redirectDir: 'on' }, text: ',redirect_dir=on,index=on' },
+    { ...linkOperations, ...directories, ...leaving },
+  ],
+  [
+    { params: { metacopy: true, redirectDir: 'on', index: true }, text: ',redirect_dir=on,metacopy=on,index=on' },
+    { ...metacopyOperations, ...linkOperations },
+  ],
+  [
+    { params: { nfsExport: true, redirectDir: 'on', index: true }, text: ',redirect_dir=on,index=on,nfs_export=on' },
+    { ...linkOperations, ...directories },
+  ],
+];
+const disks: DiskType[] = ['ext4', 'xfs'];
+
+async function crashes(plan: CrashPlan, name: string): Promise<CrashResult> {
+  const bench = new CrashBench(sys, toText(base.make(name.replaceAll(/[^a-z0-9]+/g, '-'))), plan);
+  try {
+    return await bench.run();
+  } finally {
+    bench.close();
+  }
+}
+
+const all = sets.flatMap(([options, set]) =>
+  disks.flatMap((disk) => {
+    const entries = Object.entries(set);
+    const logs = Array.from({ length: Math.ceil(entries.length / PER_LOG) }, (_, i) =>
+      entries.slice(i * PER_LOG, (i + 1) * PER_LOG),
+    );
+    return logs.map((log, i) => ({ name: `${disk}${options.text} ${i + 1}`, disk, options, operations: log }));
+  }),
+);
+const count = all.reduce((sum, log) => sum + log.operations.length, 0);
+const cuts = Number(process.env.STRATA_CUTS || Number.POSITIVE_INFINITY);
+
+describe.runIf(soak)('crashes at all points', () => {
+  it.each(all)('$name', { timeout: 3_600_000 }, async ({ name, disk, options, operations: log }) => {
+    if (isTallied(name)) return;
+    const most = Math.max(1, Math.round(cuts / count));
+    const plan: CrashPlan = { disk, options, operations: log, flushing: 'each call', seed, most };
+    const { points, torn } = await crashes(plan, name);
+    expect(torn).toEqual([]);
+    tallied(name, () => points);
+  });
+});
+
+describe.skipIf(soak)('crashes at some points', () => {
+  const r = random(seed);
+  for (const disk of disks) {
+    for (const [options, set] of sets) {
+      it(`${disk}${options.text}`, { timeout: 180_000 }, async (context) => {
+        if (reason !== null) context.skip(reason);
+        const entries = Object.entries(set);
+        const log = Array.from({ length: SAMPLE.operations }, () => entries.splice(r.below(entries.length), 1)[0]);
+        const plan: CrashPlan = { disk, options, operations: log, flushing: 'each call', seed, most: SAMPLE.points };
+        const { points, torn } = await crashes(plan, `${disk}${options.text}`);
+        expect(torn).toEqual([]);
+        expect(points).toBeGreaterThan(SAMPLE.operations);
+      });
+    }
+  }
+
+  it.each(disks)(
+    '%s: a copy that is not flushed before it appears is found torn',
+    {
+      timeout: 180_000,
+    },
+    async (disk) => {
+      if (reason !== null) return;
+      const log: [string, Operation][] = ['copy up a big file in chunks', 'copy up a file'].map((name) => [
+        name,
+        operations[name],
+      ]);
+      const plan: CrashPlan = { disk, options: sets[0][0], operations: log, flushing: 'nothing', seed, most: 4 };
+      expect((await crashes(plan, `${disk}-unflushed`)).torn).not.toEqual([]);
+    },
+  );
+});
