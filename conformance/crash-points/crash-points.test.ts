@@ -28,8 +28,8 @@ const seed = Number(process.env.STRATA_SEED ?? 1);
 const PER_LOG = 12;
 const SAMPLE = { operations: 3, points: 6 };
 
-/** What writes a user's data, which is his to flush, has nothing to do here. */
-const writing = /^(write|allocate|copy a range|fsync|syncfs)/;
+/** What changes a user's own data, which is his to flush, may be cut in two by any filesystem. */
+const writing = /^(write|allocate|copy a range|fsync|syncfs|truncate an upper|open an upper)/;
 const further = Object.fromEntries(Object.entries(furtherOperations).filter(([name]) => !writing.test(name)));
 const directories = Object.fromEntries(
   Object.entries(operations).filter(([name]) => /directory|rmdir|mkdir|file$/.test(name)),
