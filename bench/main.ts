@@ -4,7 +4,7 @@
  * has medians, and the median of the ratios to the reference in the same round, which a noisy machine
  * disturbs less than times. Lower is better. Needs root.
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -43,6 +43,8 @@ const { values, positionals } = parseArgs({
 const mounters = positionals.length > 0 ? positionals : ['kernel', 'native', 'fuse-overlayfs', 'strata'];
 const chosen = values.only?.split(',') ?? [...workloads.keys()];
 
+let running: ChildProcess | null = null;
+
 /** What a case left mounted, because it was killed. */
 function release(base: string): void {
   const mounts = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
@@ -55,10 +57,19 @@ function release(base: string): void {
   }
 }
 
+function remove(base: string): void {
+  release(base);
+  for (const name of fs.readdirSync(base).filter((name) => name.startsWith('fs-') && !name.endsWith('.img'))) {
+    spawnSync('umount', [path.join(base, name)]);
+  }
+  execFileSync('rm', ['-rf', base]);
+}
+
 async function runCase(workload: string, mounter: string, base: string): Promise<Pick<Result, 'metrics' | 'note'>> {
   const script = fileURLToPath(new URL('./run-case.js', import.meta.url));
   const args = [script, workload, mounter, values.scale, values.data, base];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  running = child;
   let out = '';
   child.stdout.on('data', (chunk) => {
     out += chunk;
@@ -90,6 +101,13 @@ async function main(): Promise<number> {
     return 1;
   }
   const base = fs.mkdtempSync(path.join(values.base ?? os.tmpdir(), 'stratafs-bench-'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      running?.kill('SIGKILL');
+      remove(base);
+      process.exit(130);
+    });
+  }
   const results: Result[] = [];
   try {
     for (let round = 0; round < Number(values.rounds); round++) {
@@ -105,10 +123,7 @@ async function main(): Promise<number> {
       }
     }
   } finally {
-    for (const name of fs.readdirSync(base).filter((name) => name.startsWith('fs-') && !name.endsWith('.img'))) {
-      spawnSync('umount', [path.join(base, name)]);
-    }
-    execFileSync('rm', ['-rf', base]);
+    remove(base);
   }
   console.log(printTable(summarise(results, values.reference), mounters, values.reference));
   const notes = new Set(
