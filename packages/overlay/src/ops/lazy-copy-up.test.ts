@@ -20,7 +20,7 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from '../sys/constants.ts';
-import { EIO, ENODATA } from '../sys/errno.ts';
+import { EIO, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { EntryOut, OpenOut } from './ops.ts';
@@ -240,7 +240,10 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
               const from = at - (at % 4096);
               const cut = 4096 * 2;
               if (from + cut >= expected.length) break;
-              expect(ops.fallocate(me, fh, FALLOC_FL_COLLAPSE_RANGE, from, cut)).toBe(0);
+              const collapsed = ops.fallocate(me, fh, FALLOC_FL_COLLAPSE_RANGE, from, cut);
+              // btrfs has none.
+              if (collapsed === -EOPNOTSUPP) break;
+              expect(collapsed).toBe(0);
               expected = Buffer.concat([expected.subarray(0, from), expected.subarray(from + cut)]);
               break;
             }
