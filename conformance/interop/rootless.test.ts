@@ -76,13 +76,14 @@ describe('an ordinary user in a user namespace', () => {
     expect(out).toBe('same\none\n640\nsame file\n');
   });
 
-  test('a write that RLIMIT_FSIZE refuses takes nothing away', async () => {
+  test('a write takes set-user-ID away from root of a namespace too, one that RLIMIT_FSIZE refuses does not', async () => {
     const out = await box.sh(`mkdir -p r/lower r/upper r/work r/merged; chown -R 1234:1234 r
       ${asUser(`cd r; $STRATA mount --backend fuse ${union} merged
         echo text > merged/f; chmod 4755 merged/f
         { (trap '' XFSZ; ulimit -f 0; echo more >> merged/f) 2>&1 || true; } | sed 's/.*: //'
-        stat -c %a merged/f; echo more >> merged/f; stat -c %a merged/f; umount merged`)}`);
-    expect(out).toBe('File too large\n4755\n755\n');
+        stat -c %a merged/f; echo more >> merged/f; stat -c %a merged/f
+        chmod 4755 merged/f; fallocate -l 100 merged/f; stat -c %a merged/f; umount merged`)}`);
+    expect(out).toBe('File too large\n4755\n755\n755\n');
   });
 
   test("other owners' files are there to read, and refused to change with EOVERFLOW", async () => {

@@ -31,6 +31,8 @@ export interface OpenOptions {
   random(length: number): Buffer;
   /** The groups of a caller (see SuperHooks). */
   groupsOf?(pid: number): readonly number[];
+  /** Root has his rights in a user namespace only (see SuperHooks). */
+  mereRoot?: boolean;
   /** A door that keeps attributes is told here when they are out of date (see SuperHooks). */
   attrChanged?(nodeid: number): void;
   /** How the data of lower files is copied up; `full` if absent. */
@@ -94,6 +96,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
       cancelled: options.cancelled,
       random: options.random,
       groupsOf: options.groupsOf,
+      mereRoot: options.mereRoot,
       attrChanged: options.attrChanged,
       uid: sys.geteuid(),
       gid: sys.getegid(),

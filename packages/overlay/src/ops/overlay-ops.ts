@@ -188,7 +188,8 @@ export class OverlayOps implements Ops {
     const file = handle && !handle.onLower && (handle.accmode & O_ACCMODE) !== O_RDONLY ? handle.file : -1;
     const stripped = this.stripped === inode;
     this.stripped = null;
-    if (stripped && keepsBits(caller, inode, set, this.files.all())) return getattr(inode, out);
+    if (stripped && !this.sb.hooks.mereRoot && keepsBits(caller, inode, set, this.files.all()))
+      return getattr(inode, out);
     const dropping = takesPrivileges(caller, set) && this.dropsSgid(caller, inode);
     const err = setattr(this.sb, inode, set, file, out);
     return err >= 0 && dropping ? dropSgid(inode, out) : err;

@@ -30,6 +30,8 @@ export interface SuperHooks {
   random(length: number): Buffer;
   /** The supplementary groups of a process, for a door whose requests do not tell them. */
   groupsOf?(pid: number): readonly number[];
+  /** The root who calls is that of a user namespace only: as he changes data, suid and sgid go as by anybody (CAP_FSETID). */
+  mereRoot?: boolean;
   /** What was said of an inode's attributes no longer holds, by an operation on another one. */
   attrChanged?(nodeid: number): void;
 }

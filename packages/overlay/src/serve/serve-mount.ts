@@ -144,6 +144,7 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
     cancelled: () => isCancelled(control) || killed(),
     random: (length) => randomBytes(length),
     groupsOf: (pid) => groupsOf(sys, pid),
+    mereRoot: !mayUseTrustedXattrs(sys),
     attrChanged,
     copyup: fuse.copyup ?? 'auto',
     copyupThreshold: fuse.copyupThreshold,
