@@ -9,7 +9,14 @@ import { overlayHandleCases } from './handles.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
 import { indexCases, indexMountCases } from './index.ts';
 import { markCases, markDifferentCases } from './marks.ts';
-import { dataOnlyCases, metacopyCases, metacopyDifferentCases, metacopyOffCases, verityCases } from './metacopy.ts';
+import {
+  dataOnlyCases,
+  dataOnlyOffCases,
+  metacopyCases,
+  metacopyDifferentCases,
+  metacopyOffCases,
+  verityCases,
+} from './metacopy.ts';
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { nfsExportCases } from './nfs-export.ts';
 import { opaqueCases } from './opaque.ts';
@@ -57,6 +64,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
     own: true,
     cases: verityCases('require'),
   },
+  'data-only unfollowed': { options: ['redirect_dir=on', 'metacopy=off'], dataLayers: 1, cases: dataOnlyOffCases },
   'data-only': { options: ['redirect_dir=on', 'metacopy=on'], dataLayers: 2, cases: dataOnlyCases },
   userxattr: {
     options: ['userxattr'],

@@ -269,6 +269,17 @@ export const indexMountCases: OverlayCases = {
       fails(e.EROFS, m.mkdir('new'));
     },
   },
+  'what stands in the place of work/ is replaced': {
+    lowers: [three],
+    async run(m, t) {
+      await t.unmount();
+      ok(t.work().rmdir('work'));
+      writeFile(t.work(), 'work', '');
+      m = await t.remount();
+      ok(m.mkdir('new'));
+      equal(lstat(t.work(), 'work').type, c.S_IFDIR);
+    },
+  },
   'a copy that is not linked into the index is served, whatever stands in its place there': {
     lowers: [{ a: file('lower'), b: hardlink('a') }],
     async run(m, t) {

@@ -1,7 +1,7 @@
 /** Files of metadata alone (metacopy): how they come to be, where their data is, and when it follows. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { lstat, mtime, open, readAll, readFile, stat, writeAll } from '../calls.ts';
+import { lstat, mtime, names, open, readAll, readFile, stat, writeAll } from '../calls.ts';
 import { bytesAre, equal, fails, modeIs, ok, truly } from '../expect.ts';
 import { type OverlayCase, type OverlayCases, stored, type Union } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
@@ -552,3 +552,16 @@ export function verityCases(mode: 'on' | 'require'): OverlayCases {
     },
   };
 }
+
+/** `metacopy=off` over data-only layers. */
+export const dataOnlyOffCases: OverlayCases = {
+  'metadata alone above another layer is not followed, whether that has the name or is known not to': {
+    lowers: [{ f: metacopy(4, '~/data') }, { other: file('') }, { data: file('1234') }],
+    needs: ['root'],
+    run(m) {
+      fails(e.EPERM, m.lstat('f'));
+      names(m, '.');
+      fails(e.EPERM, m.lstat('f'));
+    },
+  },
+};

@@ -6,7 +6,7 @@
  */
 import { Dentry, type Layer, type RawDirent } from '../layer/layer.ts';
 
-import { O_RDWR } from '../sys/constants.ts';
+import { O_RDWR, S_IFDIR } from '../sys/constants.ts';
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { prepareIndex, withoutIndex } from './index-verify.ts';
 import { DirInode } from './inode.ts';
@@ -54,7 +54,9 @@ function prepareWork(sb: Super, layer: Layer): Refusal | null {
   let err = clearWatch(base);
   // A dentry of its own: the directory that it holds open goes.
   const before = new Dentry(layer, base, 'work');
-  if (err >= 0) err = settleLeftovers(sb, before);
+  // Anything else in its place is removed as a whole.
+  const isDirectory = layer.lookup(base, 'work', sb.scratch) >= 0 && sb.scratch.type === S_IFDIR;
+  if (err >= 0 && isDirectory) err = settleLeftovers(sb, before);
   layer.release(before);
   if (err >= 0) err = clearWork(base);
   if (err < 0) return fail(err, 'what an earlier mount left in work/ cannot be removed');

@@ -292,6 +292,8 @@ function lookupLowers(
   let names = namesOf(sb, parent, stack);
   let sought: ByteString | null = null;
   for (let i = 0; !w.stop && i < stack.length; i++) {
+    // Before any layer is passed over: there is one below to be asked.
+    if (!mayFollow(sb, w, name)) return -EPERM;
     const first = names ? firstComponent(w.target) : '';
     // No listing has these two: what a redirect makes of them is the layer's to say.
     if (names && first !== '.' && first !== '..') {
@@ -300,7 +302,6 @@ function lookupLowers(
       i = names.next(i);
       if (i === stack.length) break;
     }
-    if (!mayFollow(sb, w, name)) return -EPERM;
     const base = stack[i];
     // The lowest file may still say where in the data-only layers its data is.
     if (!sb.config.redirectFollow && sb.dataLayers.length === 0) w.last = i === stack.length - 1;
