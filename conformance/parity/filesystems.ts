@@ -31,7 +31,9 @@ export class Filesystems {
     } else if (kind !== 'base') {
       const disk = `${dir}.img`;
       execFileSync('truncate', ['-s', String(DISK_SIZE), disk]);
-      execFileSync(`mkfs.${kind}`, ['-q', disk], { stdio: ['ignore', 'ignore', 'inherit'] });
+      execFileSync(`mkfs.${kind}`, ['-q', ...(kind === 'ext4' ? ['-b', '4096'] : []), disk], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
       execFileSync('mount', ['-o', 'loop', disk, dir]);
     }
     return dir;

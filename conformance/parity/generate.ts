@@ -4,6 +4,7 @@ import type { Random } from '../random.ts';
 import { Chooser } from './chooser.ts';
 import { kinds, kindsOf } from './kinds/all.ts';
 import { Known } from './known.ts';
+import type { Mode } from './modes.ts';
 import { type Operation, operation } from './operation.ts';
 import { isFailure } from './turn.ts';
 import type { View } from './view.ts';
@@ -39,13 +40,13 @@ export class Generator {
   #deck: string[] = [];
 
   /**
-   * @param options the kernel's. With `metacopy=on` files of metadata alone are made: what has too
+   * With `metacopy=on` files of metadata alone are made: what has too
    * long a name for a redirect stays where it is (docs/differences.md).
    */
-  constructor(rnd: Random, options: readonly string[]) {
+  constructor(rnd: Random, mode: Mode) {
     this.#rnd = rnd;
-    this.#metacopy = options.includes('metacopy=on');
-    this.#wheel = kindsOf(options).flatMap((name) => Array.from({ length: kinds[name].weight }, () => name));
+    this.#metacopy = mode.options.includes('metacopy=on');
+    this.#wheel = kindsOf(mode).flatMap((name) => Array.from({ length: kinds[name].weight }, () => name));
   }
 
   next(): Operation {

@@ -57,7 +57,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
   const mode = options.plant === undefined ? said : { ...said, ours: options.plant };
   const match = new Match(sys, mode);
   const rnd = random(options.seed);
-  const tally = new Tally(kindsOf(mode.options));
+  const tally = new Tally(kindsOf(mode));
   let [done, mismatches, swaps] = [0, 0, 0];
 
   const mismatched = async (round: Case, mismatch: Mismatch): Promise<void> => {
@@ -90,7 +90,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
       await mismatched(all(), begun);
       return;
     }
-    const generator = new Generator(rnd, mode.options);
+    const generator = new Generator(rnd, mode);
     generator.seen(match.seen!, false);
     const took = async (op: Operation): Promise<string | null> => {
       ops.push(op);

@@ -31,6 +31,8 @@ export interface Yardstick {
 }
 
 const DAY = 86_400;
+/** Of ext4, in the units of st_blocks. */
+export const BLOCK = 8;
 
 export function timeText(yard: Yardstick, sec: number, nsec: number): string {
   const [since, sinceNsec] = yard.since;
@@ -44,6 +46,7 @@ export class View {
   readonly entries: Map<ByteString, Record<string, string>> = new Map();
   /** Types by path, for the choice of operations. */
   readonly types: Map<ByteString, number> = new Map();
+  readonly inodes: Map<ByteString, bigint> = new Map();
   /** Paths with the names of their xattrs, for the same. */
   readonly xattrs: (readonly [ByteString, ByteString])[] = [];
   /** The first name of each inode. */
@@ -64,11 +67,18 @@ export class View {
     turn.sys.close(fd);
   }
 
-  /** docs/differences.md, "Reading moves an atime": where one side's moved, the other's may not have. */
-  forgiveAtimes(other: View): void {
+  /**
+   * docs/differences.md, "By FUSE, reading moves the atime of what is read from the upper's disk": the kernel's
+   * may have moved where ours has not, and a directory's either way. What the sides have
+   * `exchanged` is as the other left it, until this look has read it. By the row on mappings ours may map,
+   * and so read, a copy where the kernel maps the lower: inodes of ours that were `mapped`.
+   */
+  forgiveAtimes(ours: View, exchanged: boolean, mapped: ReadonlySet<bigint>): void {
     for (const [path, entry] of this.entries) {
-      const its = other.entries.get(path);
-      if (its !== undefined && (entry.atime === 'now' || its.atime === 'now')) {
+      const its = ours.entries.get(path);
+      const listed =
+        exchanged || (this.types.get(path) ?? c.S_IFDIR) === c.S_IFDIR || mapped.has(ours.inodes.get(path) ?? 0n);
+      if (its !== undefined && (entry.atime === 'now' || (listed && its.atime === 'now'))) {
         delete entry.atime;
         delete its.atime;
       }
@@ -83,6 +93,26 @@ export class View {
     for (const entry of [...this.entries.values(), ...other.entries.values()]) {
       delete entry.ino;
       delete entry['link of'];
+    }
+  }
+
+  /** docs/differences.md, "By FUSE, `btime` of a file that is copied up": ours may still tell the lower's. */
+  forgiveBirths(ours: View): void {
+    for (const [path, entry] of this.entries) {
+      if (entry.btime === 'now') {
+        delete entry.btime;
+        delete ours.entries.get(path)?.btime;
+      }
+    }
+  }
+
+  /** docs/differences.md, "On ext4 `st_blocks` may be one block". */
+  forgiveBlock(ours: View): void {
+    for (const [path, entry] of this.entries) {
+      const its = ours.entries.get(path);
+      if (its !== undefined && Math.abs(Number(entry.blocks) - Number(its.blocks)) === BLOCK) {
+        its.blocks = entry.blocks;
+      }
     }
   }
 
@@ -175,8 +205,11 @@ export class View {
       nlink: String(st.nlink),
       mtime: timeText(yard, st.mtime, st.mtimeNsec),
       atime: timeText(yard, st.atime, st.atimeNsec),
+      // Of the root: the directories that the runner made, one after the other.
+      btime: path === '' ? 'the upper' : timeText(yard, st.btime, st.btimeNsec),
       ino: yard.numbers.text(st.ino),
     };
+    this.inodes.set(path, st.ino);
     if (st.type !== c.S_IFDIR) {
       entry.size = String(st.size);
       entry.blocks = String(st.blocks);

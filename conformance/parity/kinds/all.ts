@@ -1,4 +1,5 @@
 /** Every kind of operation, by name. */
+import type { Mode } from '../modes.ts';
 import { attributeKinds } from './attributes.ts';
 import { betweenKinds } from './between.ts';
 import { directKinds } from './direct.ts';
@@ -26,10 +27,14 @@ export const kinds: Kinds = {
   ...handleKinds,
 };
 
-/** Those that say something with these options. */
-export function kindsOf(options: readonly string[]): readonly string[] {
-  const without = options.includes('nfs_export=on') ? [] : Object.keys(handleKinds);
-  // Nobody in a user namespace may set what this is about.
-  const denied = options.includes('userxattr') ? ['protect'] : [];
-  return Object.keys(kinds).filter((name) => !without.includes(name) && !denied.includes(name));
+/**
+ * Those that say something in this mode. In a user namespace nobody may protect a file, and by the row of
+ * docs/differences.md on files that are linked there each of the kernel's two inodes of one file has its own locks.
+ */
+export function kindsOf({ options, userns }: Mode): readonly string[] {
+  const without = [
+    ...(options.includes('nfs_export=on') ? [] : Object.keys(handleKinds)),
+    ...(userns === true ? ['protect', 'lock', 'slot-lock'] : []),
+  ];
+  return Object.keys(kinds).filter((name) => !without.includes(name));
 }

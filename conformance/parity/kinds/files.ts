@@ -177,7 +177,6 @@ function asked(st: Stat, mask: number): string {
     (mask & 0x3) === 0 ? '' : st.mode.toString(8),
     (mask & 0x200) === 0 || dir ? '' : `${st.size}B`,
     mask === c.STATX_BASIC_STATS ? `${basic} ${time(st.mtime, st.mtimeNsec)}` : '',
-    (mask & c.STATX_BTIME) === 0 ? '' : `born ${time(st.btime, st.btimeNsec)}`,
   ].join(' ');
 }
 

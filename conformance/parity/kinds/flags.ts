@@ -104,7 +104,9 @@ const protect: Kind = {
       const before = flagsOf(t.sys, fd);
       const set = before < 0 ? before : setFlags(t.sys, fd, before | op.flags);
       if (set < 0) {
-        return said(set);
+        // A filesystem that does not take the others may have taken these.
+        const left = flagsOf(t.sys, fd);
+        return `${said(set)} ${hex(left)} ${left < 0 ? '' : said(setFlags(t.sys, fd, left & ~op.flags))}`;
       }
       const result = asked[op.off](t, op.path, op.to);
       const during = flagsOf(t.sys, fd);

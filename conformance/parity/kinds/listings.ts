@@ -81,7 +81,7 @@ const changing: Kind = {
   run: (t, op) =>
     t.opened(op.path, DIRECTORY, 0, (fd) => {
       const { sys } = t;
-      const begun = sys.getdents64(fd, t.buf.subarray(0, 120));
+      const begun = sys.getdents64(fd, t.buf.subarray(0, 300));
       if (begun < 0) {
         return said(begun);
       }
