@@ -106,16 +106,6 @@ export class View {
     }
   }
 
-  /** docs/differences.md, "On ext4 `st_blocks` may be one block". */
-  forgiveBlock(ours: View): void {
-    for (const [path, entry] of this.entries) {
-      const its = ours.entries.get(path);
-      if (its !== undefined && Math.abs(Number(entry.blocks) - Number(its.blocks)) === BLOCK) {
-        its.blocks = entry.blocks;
-      }
-    }
-  }
-
   forgiveBlocks(other: View): void {
     for (const entry of [...this.entries.values(), ...other.entries.values()]) {
       delete entry.blocks;
