@@ -85,8 +85,6 @@ export class Match {
   #lowersBefore: readonly Snapshot[] = [];
   /** Whether the sides have exchanged their uppers: each may hold what only the other writes. */
   #remounted = false;
-  /** Inodes of ours that were mapped. */
-  readonly #mapped = new Set<bigint>();
   /** The kernel's tree, when it was last looked at. */
   seen: View | null = null;
 
@@ -106,7 +104,6 @@ export class Match {
     await this.#leave();
     this.#twins = null;
     this.#remounted = false;
-    this.#mapped.clear();
     this.pair.reset(seed);
     cut?.(this.pair.lowers);
     this.#lowersBefore = this.pair.lowers.map((lower) => sealed(this.#sys, lower, true));
@@ -162,9 +159,6 @@ export class Match {
     }
     const [expected, times] = this.#turn(kernel, op);
     const [got, own] = this.#turn(ours, op);
-    if (op.kind === 'slot-map' && this.#sys.fstat(ours.slots[op.slot], ours.stat) === 0) {
-      this.#mapped.add(ours.stat.ino);
-    }
     if (this.#userns && op.kind === 'slot-map' && op.flags === 2) {
       this.#touch(op.slot);
     }
@@ -358,7 +352,7 @@ export class Match {
     const [kernel, ours] = this.#turns!.map((turn) => new View(turn, this.#yard!));
     this.seen = kernel;
     kernel.forgive(ours);
-    kernel.forgiveAtimes(ours, exchanged, this.#mapped);
+    kernel.forgiveAtimes(ours, exchanged);
     kernel.forgiveBirths(ours);
     if (this.#late) {
       kernel.forgiveBlocks(ours);

@@ -46,7 +46,6 @@ export class View {
   readonly entries: Map<ByteString, Record<string, string>> = new Map();
   /** Types by path, for the choice of operations. */
   readonly types: Map<ByteString, number> = new Map();
-  readonly inodes: Map<ByteString, bigint> = new Map();
   /** Paths with the names of their xattrs, for the same. */
   readonly xattrs: (readonly [ByteString, ByteString])[] = [];
   /** The first name of each inode. */
@@ -69,15 +68,14 @@ export class View {
 
   /**
    * docs/differences.md, "By FUSE, reading moves the atime of what is read from the upper's disk": the kernel's
-   * may have moved where ours has not, and a directory's either way. What the sides have
-   * `exchanged` is as the other left it, until this look has read it. By the row on mappings ours may map,
-   * and so read, a copy where the kernel maps the lower: inodes of ours that were `mapped`.
+   * may have moved where ours has not, and that of a directory or a regular file either way. What the sides have
+   * `exchanged` is as the other left it, until this look has read it.
    */
-  forgiveAtimes(ours: View, exchanged: boolean, mapped: ReadonlySet<bigint>): void {
+  forgiveAtimes(ours: View, exchanged: boolean): void {
     for (const [path, entry] of this.entries) {
       const its = ours.entries.get(path);
-      const listed =
-        exchanged || (this.types.get(path) ?? c.S_IFDIR) === c.S_IFDIR || mapped.has(ours.inodes.get(path) ?? 0n);
+      const type = this.types.get(path) ?? c.S_IFDIR;
+      const listed = exchanged || type === c.S_IFDIR || type === c.S_IFREG;
       if (its !== undefined && (entry.atime === 'now' || (listed && its.atime === 'now'))) {
         delete entry.atime;
         delete its.atime;
@@ -199,7 +197,6 @@ export class View {
       btime: path === '' ? 'the upper' : timeText(yard, st.btime, st.btimeNsec),
       ino: yard.numbers.text(st.ino),
     };
-    this.inodes.set(path, st.ino);
     if (st.type !== c.S_IFDIR) {
       entry.size = String(st.size);
       entry.blocks = String(st.blocks);
