@@ -228,6 +228,21 @@ export const copyUpCases: OverlayCases = {
       equal([t.marked('a', 'impure'), t.marked('a/b', 'impure'), t.marked('a/b/c', 'impure')], ['y', 'y', 'y']);
     },
   },
+  'a listing takes the impure mark from a directory that holds nothing with an origin any more': {
+    lowers: [{ f: file('f') }],
+    upper: { pure: dir() },
+    needs: ['handles'],
+    run(m, t) {
+      ok(m.rename('f', 'pure/f'));
+      equal(t.marked('pure', 'impure'), 'y');
+      equal(names(m, 'pure'), ['f']);
+      equal(t.marked('pure', 'impure'), 'y');
+      ok(m.unlink('pure/f'));
+      equal(t.marked('pure', 'impure'), 'y');
+      equal(names(m, 'pure'), []);
+      equal(t.marked('pure', 'impure'), null);
+    },
+  },
   'copy-up keeps mtime and atime of the directory that it happens in': {
     lowers: [{ d: dir({ f: file('f') }, { mtime: [21, 22], atime: [23, 24] }) }],
     run(m, t) {

@@ -311,6 +311,15 @@ export const whiteoutCases: OverlayCases = {
       ok(m.utimens('.', [1, 0], [1, 0]));
     },
   },
+  'RENAME_WHITEOUT that fails leaves no mark on the directory': {
+    lowers: [{ f: file('f') }],
+    upper: { p: dir({ d: dir(), full: dir({ x: file() }) }) },
+    run(m, t) {
+      fails(t.ours ? e.ENOTEMPTY : e.EINVAL, m.rename('p/d', 'p/full', c.RENAME_WHITEOUT));
+      equal(names(m, 'p'), ['d', 'full']);
+      fails(e.ENODATA, m.getxattr('p', t.mark('opaque')));
+    },
+  },
   "RENAME_WHITEOUT through the union leaves the user's own whiteout, which the kernel refuses": {
     lowers: [{ f: file('content') }],
     run(m, t) {

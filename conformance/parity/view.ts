@@ -194,7 +194,7 @@ export class View {
       mtime: timeText(yard, st.mtime, st.mtimeNsec),
       atime: timeText(yard, st.atime, st.atimeNsec),
       // Of the root: the directories that the runner made, one after the other.
-      btime: path === '' ? 'the upper' : timeText(yard, st.btime, st.btimeNsec),
+      btime: path === '.' ? 'the upper' : timeText(yard, st.btime, st.btimeNsec),
       ino: yard.numbers.text(st.ino),
     };
     if (st.type !== c.S_IFDIR) {

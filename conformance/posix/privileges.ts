@@ -109,6 +109,32 @@ function owning(): Cases {
   return cases;
 }
 
+/** Of a file whose group, 2000, is not the caller's: set-group-ID goes although nobody of the group may execute. */
+function leaving(): Cases {
+  const others: Readonly<Record<string, readonly [who: Who, act: (t: Scene) => unknown]>> = {
+    'its owner writes': [owner, (t) => writeAll(t, open(t, 'f', c.O_WRONLY), 'x')],
+    'its owner truncates': [owner, (t) => t.truncate('f', 2)],
+    'its owner gives the mode again': [owner, (t) => t.chmod('f', 0o2666)],
+    'its owner gives it to his group': [owner, (t) => t.chown('f', -1, 1000)],
+    'a stranger writes': [stranger, (t) => writeAll(t, open(t, 'f', c.O_WRONLY), 'x')],
+    'a stranger truncates': [stranger, (t) => t.truncate('f', 2)],
+  };
+  return Object.fromEntries(
+    Object.entries(others).map(([what, [who, act]]): [string, Case] => [
+      `set-group-ID of another group goes when ${what}`,
+      {
+        needs: ['root'],
+        tree: { f: file('content', { uid: 1000, gid: 2000, mode: 0o2666 }) },
+        run(t) {
+          const result = t.as(who, () => act(t));
+          ok(typeof result === 'number' ? result : 0);
+          modeIs(lstat(t, 'f').mode, 0o666);
+        },
+      },
+    ]),
+  );
+}
+
 export const privilegeCases: Cases = {
   ...clearing(),
   ...owning(),
@@ -129,6 +155,25 @@ export const privilegeCases: Cases = {
     run(t) {
       t.as(owner, () => writeAll(t, open(t, 'f', c.O_WRONLY), 'x'));
       modeIs(lstat(t, 'f').mode, 0o2767 & ~0o010);
+    },
+  },
+  ...leaving(),
+  'a chown of nothing by a stranger is refused where it would take set-group-ID or set-user-ID, and takes nothing': {
+    needs: ['root'],
+    tree: {
+      f: file('content', { mode: 0o6755, xattrs: { 'security.capability': capability } }),
+      g: file('content', { mode: 0o2644 }),
+    },
+    run(t) {
+      for (const name of ['f', 'g']) {
+        fails(
+          e.EPERM,
+          t.as(stranger, () => t.chown(name, -1, -1)),
+        );
+      }
+      modeIs(lstat(t, 'f').mode, 0o6755);
+      bytesAre(t.getxattr('f', 'security.capability'), capability);
+      modeIs(lstat(t, 'g').mode, 0o2644);
     },
   },
   'chown takes set-user-ID, set-group-ID and capabilities away, by root too': {

@@ -1,4 +1,6 @@
 /** getdents64: completeness, types, inode numbers, positions, and listings during changes. */
+
+import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
 import { dirents, list, lstat, names, open, stat, writeFile } from '../calls.ts';
@@ -239,6 +241,19 @@ export const readdirCases: Cases = {
       ok(t.mkdir('d/new2'));
       ok(t.seekdir(fd, 0n));
       complete(dirents(t, fd), ['moved', 'new', 'new2', 'z']);
+    },
+  },
+  '.. is the parent after a directory has moved, by rename and by exchange': {
+    tree: { g: dir() },
+    run(t) {
+      const parent = (path: ByteString): bigint => list(t, path).find(({ name }) => name === '..')!.ino;
+      for (const path of ['a', 'b', 'a/s', 'a/x', 'b/y']) ok(t.mkdir(path));
+      equal(parent('a/s'), lstat(t, 'a').ino);
+      ok(t.rename('a/s', 'b/s'));
+      equal(parent('b/s'), lstat(t, 'b').ino);
+      equal([parent('a/x'), parent('b/y')], [lstat(t, 'a').ino, lstat(t, 'b').ino]);
+      ok(t.rename('a/x', 'b/y', c.RENAME_EXCHANGE));
+      equal([parent('a/x'), parent('b/y')], [lstat(t, 'a').ino, lstat(t, 'b').ino]);
     },
   },
   'a listing opened after each change shows it': {
