@@ -68,14 +68,14 @@ export class View {
 
   /**
    * docs/differences.md, "By FUSE, reading moves the atime of what is read from the upper's disk": the kernel's
-   * may have moved where ours has not, and that of a directory or a regular file either way. What the sides have
+   * may have moved where ours has not, and that of a directory, a regular file or a symlink either way. What the sides have
    * `exchanged` is as the other left it, until this look has read it.
    */
   forgiveAtimes(ours: View, exchanged: boolean): void {
     for (const [path, entry] of this.entries) {
       const its = ours.entries.get(path);
       const type = this.types.get(path) ?? c.S_IFDIR;
-      const listed = exchanged || type === c.S_IFDIR || type === c.S_IFREG;
+      const listed = exchanged || [c.S_IFDIR, c.S_IFREG, c.S_IFLNK].includes(type);
       if (its !== undefined && (entry.atime === 'now' || (listed && its.atime === 'now'))) {
         delete entry.atime;
         delete its.atime;
