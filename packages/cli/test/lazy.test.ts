@@ -12,7 +12,7 @@ import { strata } from './support/strata.ts';
 
 const sys = openSys();
 /** Where lazy copy-up is known to be safe (layer/write-order.ts). */
-const holdsStubs = new Set(['ext2/ext3', 'xfs', 'btrfs']);
+const holdsStubs = new Set(['ext2/ext3', 'xfs']);
 const SIZE = 40 * 1024 * 1024 + 123;
 let stage: Stage;
 

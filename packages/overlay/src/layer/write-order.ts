@@ -1,11 +1,12 @@
 /**
  * Whether a filesystem puts the bytes of a new extent on disk before the extent: then what its map
- * of extents says after a power cut can be believed. So do xfs and btrfs, which enter an extent when
+ * of extents says after a power cut can be believed. So does xfs, which enters an extent when
  * the write has ended, and ext4 where it does the same (delalloc with dioread_nolock), or where the
- * journal orders data before metadata (data=ordered, data=journal).
+ * journal orders data before metadata (data=ordered, data=journal). btrfs does it too, but writes zeros
+ * into the hole that a file ends in when the file grows, which would then count as data.
  */
 import { type ByteString, fromBuffer } from '../sys/bytes.ts';
-import { AT_FDCWD, BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, O_RDONLY, XFS_SUPER_MAGIC } from '../sys/constants.ts';
+import { AT_FDCWD, EXT4_SUPER_MAGIC, O_RDONLY, XFS_SUPER_MAGIC } from '../sys/constants.ts';
 import { major, minor, StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 
@@ -15,7 +16,6 @@ export function writesDataFirst(sys: Sys, fd: number, dev: number): boolean {
   if (sys.fstatfs(fd, fs) < 0) return false;
   switch (fs.type >>> 0) {
     case XFS_SUPER_MAGIC:
-    case BTRFS_SUPER_MAGIC:
       return true;
     case EXT4_SUPER_MAGIC: {
       const options = ext4Options(sys, dev);
