@@ -36,6 +36,9 @@ const directories = Object.fromEntries(
 );
 const leaving = Object.fromEntries(Object.entries(whiteoutOperations).filter(([name]) => /leave/.test(name)));
 
+/** With the metadata alone copied up, its data comes then. */
+const OTHER = 'copy up the other link';
+
 const sets: [options: Options, operations: Readonly<Record<string, Operation>>][] = [
   [
     { params: {}, text: ',redirect_dir=on' },
@@ -47,7 +50,7 @@ const sets: [options: Options, operations: Readonly<Record<string, Operation>>][
   ],
   [
     { params: { metacopy: true, redirectDir: 'on', index: true }, text: ',redirect_dir=on,metacopy=on,index=on' },
-    { ...metacopyOperations, ...linkOperations },
+    { ...metacopyOperations, ...linkOperations, [OTHER]: { ...linkOperations[OTHER], completes: true } },
   ],
   [
     { params: { nfsExport: true, redirectDir: 'on', index: true }, text: ',redirect_dir=on,index=on,nfs_export=on' },

@@ -203,7 +203,8 @@ function replace(
     }
   }
   let err = layer.rename(oldDir, oldName, newDir, newName, flags);
-  if (err === -ENOTEMPTY && target && isDir(target)) {
+  // xfs has another word for it.
+  if ((err === -ENOTEMPTY || err === -EEXIST) && target && isDir(target)) {
     const empty = mergedIsEmpty(sb, target);
     // A pure upper directory with whiteouts from another life.
     if (empty === true) err = clearEmpty(sb, newParent, newName, target);
