@@ -349,12 +349,11 @@ export class Match {
     });
   }
 
-  /** @param exchanged the sides have just taken the other's upper. */
-  #compareTrees(exchanged = false): Mismatch | null {
+  #compareTrees(): Mismatch | null {
     const [kernel, ours] = this.#turns!.map((turn) => new View(turn, this.#yard!));
     this.seen = kernel;
     kernel.forgive(ours);
-    kernel.forgiveAtimes(ours, exchanged);
+    kernel.forgiveAtimes(ours);
     kernel.forgiveBirths(ours);
     if (this.#late) {
       kernel.forgiveBlocks(ours);
@@ -379,7 +378,7 @@ export class Match {
     return (
       mismatchOf('the uppers differ', uppers) ??
       mismatchOf('a lower was changed', lowers) ??
-      this.#renamed(this.#compareTrees(true), 'after a swap the trees differ')
+      this.#renamed(this.#compareTrees(), 'after a swap the trees differ')
     );
   }
 

@@ -58,7 +58,7 @@ async function attempt(script: string, options: readonly string[]): Promise<stri
       return view;
     });
     views[0].forgive(views[1]);
-    views[0].forgiveAtimes(views[1], false);
+    views[0].forgiveAtimes(views[1]);
     views[0].forgiveBirths(views[1]);
     await pair.unmount();
     const uppers = pair.stores.map((store) => new UpperView(sys, store, yard).snapshot);

@@ -66,17 +66,11 @@ export class View {
     turn.sys.close(fd);
   }
 
-  /**
-   * docs/differences.md, "By FUSE, reading moves the atime of what is read from the upper's disk": the kernel's
-   * may have moved where ours has not, and that of a directory, a regular file or a symlink either way. What the sides have
-   * `exchanged` is as the other left it, until this look has read it.
-   */
-  forgiveAtimes(ours: View, exchanged: boolean): void {
+  /** docs/differences.md, "By FUSE, reading moves the atime": where one side's moved, the other's may not have. */
+  forgiveAtimes(other: View): void {
     for (const [path, entry] of this.entries) {
-      const its = ours.entries.get(path);
-      const type = this.types.get(path) ?? c.S_IFDIR;
-      const listed = exchanged || [c.S_IFDIR, c.S_IFREG, c.S_IFLNK].includes(type);
-      if (its !== undefined && (entry.atime === 'now' || (listed && its.atime === 'now'))) {
+      const its = other.entries.get(path);
+      if (its !== undefined && (entry.atime === 'now' || its.atime === 'now')) {
         delete entry.atime;
         delete its.atime;
       }
