@@ -3,8 +3,8 @@ import { expect } from 'vitest';
 import { EntryOut } from '../../../src/ops/ops.ts';
 import { O_WRONLY, RENAME_EXCHANGE } from '../../../src/sys/constants.ts';
 import { Stat } from '../../../src/sys/stat.ts';
-import { me, walk } from '../union.ts';
-import { must } from './layers.ts';
+import { me, stat, walk } from '../union.ts';
+import { must, Refused } from './layers.ts';
 import {
   apart,
   cloning,
@@ -23,6 +23,7 @@ export const linkOperations: Readonly<Record<string, Operation>> = {
   'copy up one of two links': opening('linked'),
   'find the other link': {
     prepare(o) {
+      if (stat(o, 'linked').nlink < 2) throw new Refused('it has no other link');
       must(setMode(o, 'linked', 0o600));
       return () => {
         const out = new EntryOut(new Stat());
