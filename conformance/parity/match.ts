@@ -11,6 +11,7 @@ import { tick } from '../calls.ts';
 import { differences, type Snapshot, sealed } from '../snapshot.ts';
 import { Caller } from './caller.ts';
 import { kinds } from './kinds/all.ts';
+import { LinkedNames } from './linked-names.ts';
 import { look } from './look.ts';
 import { LowerNumbers } from './lower-numbers.ts';
 import type { Mode } from './modes.ts';
@@ -70,6 +71,7 @@ export class Match {
   readonly #caller: Caller;
   readonly #metacopy: boolean;
   readonly #userns: boolean;
+  readonly #index: boolean;
   /** Blocks are as the disk gives them, or come late: in a user namespace, on a disk that allocates as it writes back. */
   readonly #late: boolean;
   /** docs/differences.md, "nfs_export: after a remount": the kernel's link counts have the index entry in them. */
@@ -82,6 +84,8 @@ export class Match {
   /** Slots whose file was made without a name. */
   readonly #unnamed = new Set<number>();
   #twins: Twins | null = null;
+  /** docs/differences.md, "`index`: when a lower hard link has been copied up"; null without an index. */
+  #linked: LinkedNames | null = null;
   #lowersBefore: readonly Snapshot[] = [];
   /** Whether the sides have exchanged their uppers: each may hold what only the other writes. */
   #remounted = false;
@@ -93,6 +97,7 @@ export class Match {
     this.#caller = new Caller(sys);
     this.#metacopy = mode.options.includes('metacopy=on');
     this.#userns = mode.userns === true;
+    this.#index = mode.options.includes('index=on');
     this.#late = this.#userns;
     this.#onDisk = mode.upperOn !== 'base';
     this.#entriesCount = mode.options.includes('nfs_export=on');
@@ -103,6 +108,7 @@ export class Match {
   async begin(seed: number, cut?: (lowers: readonly string[]) => void): Promise<Mismatch | null> {
     await this.#leave();
     this.#twins = null;
+    this.#linked = this.#index ? new LinkedNames() : null;
     this.#remounted = false;
     this.pair.reset(seed);
     cut?.(this.pair.lowers);
@@ -169,10 +175,10 @@ export class Match {
     }
     this.#twins?.look(op);
     if (
-      (this.#comparable(expected) === this.#comparable(this.#counted(expected, got)) &&
+      (this.#comparable(expected, op) === this.#comparable(this.#counted(expected, got), op) &&
         times.every(
           (change, i) =>
-            agree(this.#comparable(change), this.#comparable(own[i])) || this.#forgives(op, change, own[i]),
+            agree(this.#comparable(change, op), this.#comparable(own[i], op)) || this.#forgives(op, change, own[i]),
         )) ||
       (op.kind === 'slot-map' && this.#readsAlike(op)) ||
       this.#keepsBits(op) ||
@@ -225,8 +231,9 @@ export class Match {
   }
 
   /** Without what differs in a user namespace (view.ts) or on a disk: blocks, and whether a number changed. */
-  #comparable(result: string): string {
-    return this.#late ? result.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : result;
+  #comparable(result: string, op: Operation): string {
+    const said = this.#linked?.comparable(result, [op.path, op.to]) ?? result;
+    return this.#late ? said.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : said;
   }
 
   /** Ours, with the kernel's counts of links and blocks where the rows on them let these differ by one. */
@@ -361,6 +368,8 @@ export class Match {
     if (this.#userns) {
       kernel.forgiveNumbers(ours);
     }
+    this.#linked?.note(kernel.linked);
+    this.#linked?.forgiveCopies(kernel.snapshot, ours.snapshot);
     return mismatchOf('the trees differ', this.#differences(kernel.snapshot, ours.snapshot));
   }
 
@@ -368,6 +377,7 @@ export class Match {
     await this.#leave();
     const [kernel, ours] = this.pair.stores.map((store) => new UpperView(this.#sys, store, this.#yard!).snapshot);
     this.#twins?.forgiveImpure(kernel, ours);
+    this.#linked?.forgiveNames(kernel, ours);
     const uppers = this.#differences(kernel, ours);
     const lowers = this.pair.lowers.flatMap((lower, i) =>
       differences(this.#lowersBefore[i], sealed(this.#sys, lower, true), 'the lower before', 'after'),

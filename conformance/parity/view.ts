@@ -48,6 +48,8 @@ export class View {
   readonly types: Map<ByteString, number> = new Map();
   /** Paths with the names of their xattrs, for the same. */
   readonly xattrs: (readonly [ByteString, ByteString])[] = [];
+  /** Every name of what has several. */
+  readonly linked: Set<ByteString> = new Set();
   /** The first name of each inode. */
   readonly #firsts = new Map<bigint, ByteString>();
 
@@ -198,6 +200,7 @@ export class View {
       if (first === undefined) {
         this.#firsts.set(st.ino, path);
       } else {
+        this.linked.add(first).add(path);
         entry['link of'] = readable(first);
       }
     }
