@@ -11,7 +11,15 @@ const pages = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];
-const roots = ['.', 'packages/overlay', 'packages/overlay/src', 'packages/cli/src', 'conformance', 'docs'];
+const roots = [
+  '.',
+  'packages/overlay',
+  'packages/overlay/src',
+  'packages/cli/src',
+  'conformance',
+  'conformance/parity',
+  'docs',
+];
 
 /** @param {string} name in capitals: a name that stands for any, as in `commands/VERB.ts` */
 const isPattern = (name) => /[A-Z]{3}|\*/.test(path.basename(name, path.extname(name)).replace('README', ''));

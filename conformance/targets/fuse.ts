@@ -18,7 +18,7 @@ import { mountedView } from './mounted.ts';
 const HANG_MS = 300_000;
 
 /** [0] counts doors made; the others are the pids of servers, 0 for none. */
-const shared = new Int32Array(new SharedArrayBuffer(64));
+const shared = new Int32Array(new SharedArrayBuffer(256));
 
 const watch = `
 const { workerData } = require('node:worker_threads');

@@ -38,7 +38,8 @@ describe('chooseBackend', () => {
     ['index=on,nfs_export=on', able, 'fuse', 'fuse: it was asked for'],
     ['override_creds', able, 'fuse', 'fuse: it was asked for'],
     ['nooverride_creds', able, 'fuse', '32 EINVAL: the fuse backend does not have the option nooverride_creds'],
-    ['copyup=lazy', able, 'auto', '32 EINVAL: no backend has the option copyup=lazy'],
+    ['copyup=lazy', able, 'auto', "fuse: the kernel's overlay does not have copyup"],
+    ['copyup=lazy', able, 'kernel', '32 EINVAL: the kernel backend does not have copyup'],
     [
       'timeout=1,nooverride_creds',
       able,
