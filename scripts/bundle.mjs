@@ -24,5 +24,5 @@ async function bundle(dist, names) {
   fs.renameSync(made, `${at}/bundle`);
 }
 
-await bundle('overlay/dist', ['serve/main', 'serve/worker', 'serve/watcher']);
+await bundle('overlay/dist', ['serve/main', 'serve/worker', 'serve/watcher', 'serve/copy-thread']);
 await bundle('cli/dist', ['main', 'strata-overlay']);

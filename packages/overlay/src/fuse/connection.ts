@@ -36,6 +36,9 @@ export class Connection {
   /** null until INIT has been answered. */
   agreed: Negotiated | null = null;
 
+  /** The request that was dispatched last got no answer: it is to be dispatched again when long work has ended. */
+  waits = false;
+
   readonly caller: Caller = { uid: 0, gid: 0, pid: 0, umask: 0 };
   readonly entry: EntryOut = new EntryOut(new Stat());
   readonly open: OpenOut = new OpenOut();

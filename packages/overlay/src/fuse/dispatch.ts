@@ -5,9 +5,10 @@
  * A handler returns the bytes of payload that it wrote behind the reply header, or a negative
  * errno. Nothing that it throws gets out: the request is answered EIO, the log gets a line with
  * opcode, nodeid and stack, and the next request is served. Opcodes without a handler are ENOSYS,
- * which the kernel remembers: POLL, BMAP and the lock family are never asked twice.
+ * which the kernel remembers: POLL, BMAP and the lock family are never asked twice. ERESTART is no
+ * answer: the request needs long work that another thread does, and is dispatched again later.
  */
-import { ECONNABORTED, EINTR, EIO, ENOSYS, EPROTO } from '../sys/errno.ts';
+import { ECONNABORTED, EINTR, EIO, ENOSYS, EPROTO, ERESTART } from '../sys/errno.ts';
 import type { Connection } from './connection.ts';
 import * as attr from './dispatch-attr.ts';
 import * as dir from './dispatch-dir.ts';
@@ -112,6 +113,8 @@ export function dispatch(c: Connection): boolean {
   } catch (error) {
     result = fail(c, error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
+  c.waits = result === -ERESTART;
+  if (c.waits) return false;
   // Work that gave up because the server ends or its caller was killed. EINTR itself would have a
   // shell try again, by then below the mount point.
   if (result === -EINTR) result = -ECONNABORTED;

@@ -59,6 +59,7 @@ function run(device: Device) {
     wakeFd: WAKE,
     stop,
     policy: device.policy ?? blockingPolicy,
+    longWork: null,
     onInit: (ok) => inits.push(ok),
     trace: (line) => trace.push(line),
   });

@@ -6,7 +6,10 @@
  * What the device says: EAGAIN nothing there; EINTR and ENOENT (the request was given up while it
  * was being read) try again; ENODEV unmounted, the clean end; ECONNABORTED the connection was
  * aborted through /sys/fs/fuse/connections. The eventfd ends the wait when another thread has set
- * the stop word. `ServingPolicy` is where waiting becomes cleverer than sleeping at once: serve/policy/.
+ * the stop word, or that has done long work.
+ *
+ * A request that needs long work (dispatch says so) is put by, and dispatched again from its beginning
+ * when some has ended; meanwhile the others are served. `ServingPolicy` is where waiting becomes cleverer than sleeping at once: serve/policy/.
  */
 import { POLLIN } from '../sys/constants.ts';
 import { EAGAIN, ECONNABORTED, EINTR, EIO, ENODEV, ENOENT, errnoName } from '../sys/errno.ts';
@@ -52,6 +55,23 @@ export const blockingPolicy: ServingPolicy = {
   rest() {},
 };
 
+/** Work that other threads do for requests. */
+export interface LongWork {
+  /** Nothing is done elsewhere any more but what has begun, as enough requests wait. */
+  full: boolean;
+  /** The request of thread `pid` waits for what was begun last. */
+  waits(pid: number): void;
+  /** @returns whether something has ended: all requests that wait are then tried again. */
+  ended(): boolean;
+  /** They have been. */
+  tried(): void;
+}
+
+/** How long the end of a caller that waits may go unnoticed. */
+const LOOK_MS = 50;
+/** Most requests that wait. More work is then done in its place, and everybody waits for it. */
+const WAITING_MAX = 64;
+
 export interface SessionParts {
   sys: Sys;
   connection: Connection;
@@ -62,6 +82,8 @@ export interface SessionParts {
   /** Word 0 is set to non-zero by another thread to end the loop. Shared memory. */
   stop: Int32Array;
   policy: ServingPolicy;
+  /** null: requests are served one after the other, however long one takes. */
+  longWork: LongWork | null;
   /** INIT has been answered; `ok` false when no protocol could be agreed on. */
   onInit(ok: boolean): void;
   /** Receives the trace, when there is one. */
@@ -72,6 +94,8 @@ export class Session {
   private readonly parts: SessionParts;
   private readonly fds: PollFd[];
   private readonly counter: Buffer = Buffer.alloc(8);
+  /** Requests that wait for long work, as they were read. */
+  private waiting: Buffer[] = [];
 
   constructor(parts: SessionParts) {
     this.parts = parts;
@@ -86,12 +110,13 @@ export class Session {
     const { sys, connection, deviceFd, stop, policy } = this.parts;
     const { request } = connection;
     while (Atomics.load(stop, 0) === 0) {
+      if (this.waiting.length > 0) this.tryAgain();
       if (policy.alone()) this.wait();
       const length = sys.read(deviceFd, request.bytes, 0, request.bytes.length);
       if (length > 0) {
         policy.arrived();
         this.serve(length);
-        policy.served(request.pid);
+        if (!connection.waits) policy.served(request.pid);
         continue;
       }
       switch (length) {
@@ -123,11 +148,38 @@ export class Session {
     }
     if (trace) trace(printRequest(request));
     const wanted = dispatch(connection);
+    if (connection.waits) {
+      this.putBy(length);
+      return;
+    }
     if (wanted) {
       if (trace) trace(printReply(request, reply));
       this.answer();
     }
     if (request.opcode === INIT) this.parts.onInit(connection.agreed !== null);
+  }
+
+  private putBy(length: number): void {
+    const { longWork, connection } = this.parts;
+    const { request } = connection;
+    this.waiting.push(Buffer.from(request.bytes.subarray(0, length)));
+    if (!longWork) return;
+    longWork.full = this.waiting.length >= WAITING_MAX;
+    longWork.waits(request.pid);
+  }
+
+  private tryAgain(): void {
+    const { longWork, connection, policy } = this.parts;
+    if (!longWork?.ended()) return;
+    const { waiting } = this;
+    this.waiting = [];
+    longWork.full = false;
+    for (const message of waiting) {
+      message.copy(connection.request.bytes);
+      this.serve(message.length);
+      if (!connection.waits) policy.served(connection.request.pid);
+    }
+    longWork.tried();
   }
 
   private answer(): void {
@@ -159,7 +211,9 @@ export class Session {
     device.revents = 0;
     wake.revents = 0;
     const quietMs = policy.quietMs();
-    if (sys.poll(this.fds, quietMs) === 0 && quietMs >= 0) policy.rest();
+    const looks = this.waiting.length > 0 && (quietMs < 0 || quietMs > LOOK_MS);
+    const ready = sys.poll(this.fds, looks ? LOOK_MS : quietMs);
+    if (ready === 0 && !looks && quietMs >= 0) policy.rest();
     if (wake.revents !== 0) sys.read(wakeFd, this.counter, 0, this.counter.length);
   }
 }

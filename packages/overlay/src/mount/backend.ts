@@ -31,6 +31,7 @@ const fuseOnly: [keyof FuseOptions, string][] = [
   ['serving', 'serving'],
   ['copyup', 'copyup'],
   ['copyupThreshold', 'copyup_threshold'],
+  ['copyupAside', 'copyup_aside'],
   ['hydrate', 'hydrate'],
   ['lowerIo', 'lower_io'],
   ['uidmapping', 'uidmapping'],

@@ -81,6 +81,7 @@ const fuseWords: [keyof FuseOptions, string][] = [
   ['serving', 'serving'],
   ['copyup', 'copyup'],
   ['copyupThreshold', 'copyup_threshold'],
+  ['copyupAside', 'copyup_aside'],
   ['hydrate', 'hydrate'],
   ['lowerIo', 'lower_io'],
   ['uidmapping', 'uidmapping'],

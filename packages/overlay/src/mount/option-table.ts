@@ -66,7 +66,7 @@ function fuseText(name: 'fsname' | 'subtype'): Read {
   };
 }
 
-function fuseNumber(name: 'maxRead' | 'copyupThreshold' | 'squashToUid' | 'squashToGid'): Read {
+function fuseNumber(name: 'maxRead' | 'copyupThreshold' | 'copyupAside' | 'squashToUid' | 'squashToGid'): Read {
   return ({ options }, value) => {
     if (value === undefined || !/^\d{1,10}$/.test(value)) return 'needs a number';
     options.fuse[name] = Number(value);
@@ -236,6 +236,7 @@ const ours: Record<string, Read> = {
     options.fuse.copyup = value;
   }),
   copyup_threshold: fuseNumber('copyupThreshold'),
+  copyup_aside: fuseNumber('copyupAside'),
   hydrate: oneOf(['background'], (options, value) => {
     options.fuse.hydrate = value;
   }),

@@ -45,6 +45,8 @@ export interface FuseOptions {
   copyup?: 'auto' | 'full' | 'lazy';
   /** Bytes. */
   copyupThreshold?: number;
+  /** Bytes: from here on another thread copies. */
+  copyupAside?: number;
   hydrate?: 'background';
   lowerIo?: 'cached' | 'passthrough';
   /** `ID:MAPPED:COUNT[:…]` as fuse-overlayfs spells it. */

@@ -5,6 +5,7 @@
 import { DescriptorCache, descriptorLimit } from '../layer/descriptor-cache.ts';
 import { DiskLayer } from '../layer/disk-layer.ts';
 import type { Layer } from '../layer/layer.ts';
+import type { CopyAside } from '../overlay/asides.ts';
 import { fillSuper } from '../overlay/fill-super.ts';
 import { COPYUP_THRESHOLD, type CopyUpMode } from '../overlay/lazy-files.ts';
 import { isRefusal, type OverlayParams, type RedirectMode, type Refusal, resolveParams } from '../overlay/params.ts';
@@ -35,6 +36,8 @@ export interface OpenOptions {
   mereRoot?: boolean;
   /** A door that keeps attributes is told here when they are out of date (see SuperHooks). */
   attrChanged?(nodeid: number): void;
+  /** Makes long copies on another thread (see SuperHooks). */
+  copyAside?: CopyAside;
   /** How the data of lower files is copied up; `full` if absent. */
   copyup?: CopyUpMode;
   /** Bytes: with `auto` and `lazy` a smaller file is copied up whole (see COPYUP_THRESHOLD). */
@@ -98,6 +101,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
       groupsOf: options.groupsOf,
       mereRoot: options.mereRoot,
       attrChanged: options.attrChanged,
+      copyAside: options.copyAside,
       uid: sys.geteuid(),
       gid: sys.getegid(),
     },

@@ -1,10 +1,13 @@
 /**
  * The bytes of a copy-up (kernel: ovl_copy_up_file): a reflink of the whole file where the
  * filesystem can, else copy_file_range over the data extents, else read and write. Holes stay holes.
+ *
+ * `copyExtents` is the copying itself, in steps: whoever takes them may do other things in between. Here
+ * they are taken one after the other; for a large file another thread may take them (asides.ts).
  */
 import type { Dentry, Layer } from '../layer/layer.ts';
 import { O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../sys/constants.ts';
-import { EBADF, EINTR, EINVAL, EIO, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, ETXTBSY, EXDEV } from '../sys/errno.ts';
+import { EBADF, EINTR, EINVAL, EIO, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, ERESTART, ETXTBSY, EXDEV } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Super } from './super.ts';
 
@@ -14,18 +17,33 @@ const CHUNK = 1024 * 1024;
 
 const unsupported: ReadonlySet<number> = new Set([-EOPNOTSUPP, -EXDEV, -EINVAL, -ENOSYS, -EPERM, -EBADF, -ETXTBSY]);
 
+/** A copy that another thread could make: descriptors of this process, which stay open until it has ended. */
+export interface CopyOrder {
+  readonly source: number;
+  readonly target: number;
+  /** Bytes to copy, and the size that the target gets, which may be larger. */
+  readonly length: number;
+  readonly size: number;
+}
+
+/** Has the copy made by another thread, and keeps what is needed for it; false: it is to be made here. `data`: the bytes that are no hole. */
+export type Elsewhere = (order: CopyOrder, data: number, from: Layer) => boolean;
+
 /**
  * Copies the first `length` bytes of `from` into the upper's open `file`. Where metadata says more
- * than the data has, the rest is a hole. @returns 0, or a negative errno with `file` in any state.
+ * than the data has, the rest is a hole. @returns 0, or a negative errno with `file` in any state; -ERESTART when `elsewhere`
+ * has taken it over.
  */
-export function copyFrom(sb: Super, from: Dentry, file: number, length: number): number {
+export function copyFrom(sb: Super, from: Dentry, file: number, length: number, elsewhere?: Elsewhere): number {
   if (length === 0) return 0;
   const { layer } = from;
   const source = layer.open(from, O_RDONLY);
   if (source < 0) return source;
   const st = new Stat();
   let err = layer.fstat(source, st);
-  if (err >= 0) err = copyData(sb, layer, source, sb.upper!, file, Math.min(length, st.size), st);
+  const order = { source, target: file, length: Math.min(length, st.size), size: length };
+  if (err >= 0) err = copyData(sb, layer, order, st, elsewhere);
+  if (err === -ERESTART) return err;
   if (err >= 0 && st.size < length) err = sb.upper!.ftruncate(file, length);
   layer.close(source);
   return err;
@@ -42,8 +60,10 @@ export function cloneFrom(sb: Super, from: Dentry, file: number, length: number)
   return cloned && to.ftruncate(file, length) >= 0;
 }
 
-/** Copies the first `length` bytes of a file that has the attributes `st`. @returns 0, or a negative errno with `target` in any state. */
-function copyData(sb: Super, from: Layer, source: number, to: Layer, target: number, length: number, st: Stat): number {
+/** Copies a file that has the attributes `st`, but for what lies beyond `length`. @returns 0, or a negative errno with the target in any state. */
+function copyData(sb: Super, from: Layer, order: CopyOrder, st: Stat, elsewhere?: Elsewhere): number {
+  const to = sb.upper!;
+  const { source, target, length } = order;
   const descriptors = from.descriptor(source) >= 0 && to.descriptor(target) >= 0;
   if (descriptors && !sb.unclonable.has(from)) {
     const cloned = to.clone(from.descriptor(source), target);
@@ -51,9 +71,28 @@ function copyData(sb: Super, from: Layer, source: number, to: Layer, target: num
     // Two filesystems, or one that shares no blocks: so it is for every file of that layer.
     if (cloned === -EXDEV || cloned === -EOPNOTSUPP) sb.unclonable.add(from);
   }
+  if (descriptors && elsewhere?.(order, Math.min(length, st.blocks * 512), from)) return -ERESTART;
   // A small file with as many blocks as it has bytes for is not worth a search for holes.
   const dense = st.size <= CHUNK && st.blocks * 512 >= st.size;
-  let ranges = descriptors;
+  const steps = copyExtents(from, to, order, dense, descriptors);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (sb.hooks.cancelled()) return -EINTR;
+  }
+}
+
+/**
+ * Copies the data of an order, stopping before each range of it. `dense`: it has no holes; `ranges`: both
+ * are descriptors, for copy_file_range. @returns in the end 0, or a negative errno.
+ */
+export function* copyExtents(
+  from: Pick<Layer, 'read' | 'lseek'>,
+  to: Pick<Layer, 'write' | 'ftruncate' | 'copyFileRange'>,
+  { source, target, length }: CopyOrder,
+  dense: boolean,
+  ranges: boolean,
+): Generator<void, number, void> {
   let pos = 0;
   let buf: Buffer | null = null;
   while (pos < length) {
@@ -65,9 +104,9 @@ function copyData(sb: Super, from: Layer, source: number, to: Layer, target: num
     const end = Math.min(hole < 0 ? length : hole, length);
     pos = dataStart;
     while (pos < end) {
-      if (sb.hooks.cancelled()) return -EINTR;
+      yield;
       if (ranges) {
-        const n = to.copyFileRange(from.descriptor(source), pos, target, pos, Math.min(RANGE, end - pos));
+        const n = to.copyFileRange(source, pos, target, pos, Math.min(RANGE, end - pos));
         if (n > 0) {
           pos += n;
           continue;

@@ -4,15 +4,17 @@
  * Everything is built in the workdir, complete with data, attributes and overlay.origin, flushed
  * (unless volatile), and appears in the upper by one link or one rename. A crash before that step
  * leaves the lower visible and a leftover that the next mount removes; after it, the whole copy.
- * Missing parents are copied up first, from the top down; their times are put back afterwards, as
+ * A long copy may be made by another thread: then this fails with -ERESTART, and is asked again when it
+ * has been made (asides.ts). Missing parents are copied up first, from the top down; their times are put back afterwards, as
  * nothing in the merged view has changed.
  */
 import { isUnmapped } from '../layer/idmapped.ts';
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG, UTIME_NOW } from '../sys/constants.ts';
-import { EEXIST, EIO, EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
+import { EEXIST, EIO, EOPNOTSUPP, EOVERFLOW, EPERM, ERESTART, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
+import type { Made } from './asides.ts';
 import { completeData } from './complete.ts';
 import { cloneFrom, copyFrom } from './copy-data.ts';
 import { expectEscapedWhiteouts } from './escaped-whiteout.ts';
@@ -248,10 +250,12 @@ function keepsOrigin({ st, entry }: Copy): boolean {
 function copyUpFile(sb: Super, copy: Copy, dir: Dentry, name: ByteString): number {
   const upper = dir.layer;
   const work = sb.work!;
-  const temp = sb.tmpfileWorks ? null : sb.tempName();
-  const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
-  if (file < 0) return file;
-  let err = fillFile(sb, copy, file, true);
+  const made = makeFile(sb, copy);
+  if (typeof made === 'number') return made;
+  const { file, temp } = made;
+  let err = fillFile(sb, copy, made, true);
+  // The file is another's until then.
+  if (err === -ERESTART) return err;
   if (err >= 0) {
     err = temp === null ? upper.linkFile(file, dir, name) : upper.rename(work, temp, dir, name, RENAME_NOREPLACE);
   }
@@ -261,15 +265,40 @@ function copyUpFile(sb: Super, copy: Copy, dir: Dentry, name: ByteString): numbe
   return err === -EEXIST ? -EIO : err;
 }
 
+/** @returns a new file, or the one that has the data already; -ERESTART while it is on its way. */
+function makeFile(sb: Super, copy: Copy): NewFile | number {
+  const aside = copy.metacopy === null ? sb.asides.take(copy.inode, wantedSize(copy)) : null;
+  if (typeof aside === 'number') return aside;
+  if (aside !== null) return { ...aside, hasData: true };
+  const work = sb.work!;
+  const upper = work.layer;
+  const temp = sb.tmpfileWorks ? null : sb.tempName();
+  const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
+  return file < 0 ? file : { file, temp, hasData: false };
+}
+
+interface NewFile extends Made {
+  readonly hasData: boolean;
+}
+
+function wantedSize({ st, maxData }: Copy): number {
+  return Math.min(st.size, maxData);
+}
+
 /** What the copy has of the data: all, none, or (`named`: it will have a name by which it is found again) what is written to it later. */
-function placeData(sb: Super, copy: Copy, file: number, size: number, named: boolean): number {
+function placeData(sb: Super, copy: Copy, made: NewFile, named: boolean): number {
+  const { file } = made;
+  const size = wantedSize(copy);
+  if (made.hasData) return 0;
   if (copy.metacopy !== null) return sb.upper!.ftruncate(file, size);
   if (named && wantsLazy(sb, size)) {
     if (sb.lazy.mode === 'auto' && cloneFrom(sb, copy.data, file, size)) return 0;
     copy.stub = planStub(copy.data, copy.lower, size);
     if (copy.stub !== null) return sb.upper!.ftruncate(file, size);
   }
-  return copyFrom(sb, copy.data, file, size);
+  return copyFrom(sb, copy.data, file, size, (order, data, from) =>
+    sb.asides.start(copy.inode, made, order, data, from),
+  );
 }
 
 /** The marks of a stub; where they find no room beside the file's own attributes, the data after all. */
@@ -282,11 +311,12 @@ function placeMarks(sb: Super, copy: Copy, file: number, size: number): number {
 }
 
 /** Data, owner, attributes, mode, times and the flush: all that makes the open `file` the lower's copy. */
-function fillFile(sb: Super, copy: Copy, file: number, named: boolean): number {
+function fillFile(sb: Super, copy: Copy, newFile: NewFile, named: boolean): number {
   const { lower, st, made } = copy;
+  const { file } = newFile;
   const upper = sb.upper!;
-  const size = Math.min(st.size, copy.maxData);
-  let err = placeData(sb, copy, file, size, named);
+  const size = wantedSize(copy);
+  let err = placeData(sb, copy, newFile, named);
   if (err < 0) return err;
   // The owner first: changing it would take capabilities and suid away again.
   err = upper.fchown(file, st.uid, st.gid);
@@ -449,13 +479,14 @@ function copyUpUnlinked(sb: Super, inode: Inode, maxData: number): number {
 function fillUnnamed(sb: Super, copy: Copy): Dentry | number {
   const work = sb.work!;
   const upper = work.layer;
-  const temp = sb.tmpfileWorks ? null : sb.tempName();
-  const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
-  if (file < 0) return file;
-  if (temp !== null) upper.unlink(work, temp);
+  const file = makeFile(sb, copy);
+  if (typeof file === 'number') return file;
+  if (file.temp !== null) upper.unlink(work, file.temp);
+  file.temp = null;
   const err = fillFile(sb, copy, file, false);
-  const made = err < 0 ? err : upper.anonymous(file);
-  upper.close(file);
+  if (err === -ERESTART) return err;
+  const made = err < 0 ? err : upper.anonymous(file.file);
+  upper.close(file.file);
   return made;
 }
 

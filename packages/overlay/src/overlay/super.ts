@@ -6,6 +6,7 @@ import { type Dentry, type Layer, LISTS_ALL } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
 import { ambiguousFilesystems } from './ambiguous-uuids.ts';
+import { Asides, type CopyAside } from './asides.ts';
 import { NameIndexes } from './index-names.ts';
 import { type DirInode, InodeTable } from './inode.ts';
 import { LazyFiles } from './lazy-files.ts';
@@ -34,6 +35,8 @@ export interface SuperHooks {
   mereRoot?: boolean;
   /** What was said of an inode's attributes no longer holds, by an operation on another one. */
   attrChanged?(nodeid: number): void;
+  /** A door that can ask again later has long copies made by another thread (asides.ts). */
+  copyAside?: CopyAside;
 }
 
 export interface SuperLayers {
@@ -57,6 +60,7 @@ export class Super {
   readonly inodes: InodeTable = new InodeTable();
   readonly listings: Listings = new Listings();
   readonly lazy: LazyFiles = new LazyFiles();
+  readonly asides: Asides = new Asides(this);
   /** Lowers whose files cannot be reflinked into the upper. */
   readonly unclonable: Set<Layer> = new Set();
   readonly nameIndexes: NameIndexes = new NameIndexes();

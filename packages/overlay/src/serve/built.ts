@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 
-export function builtFile(name: 'main' | 'worker' | 'watcher'): URL {
+export function builtFile(name: 'main' | 'worker' | 'watcher' | 'copy-thread'): URL {
   // This module may itself be in a bundle, of another package.
   const dist = import.meta.url.endsWith('.ts')
     ? new URL('../../dist/', import.meta.url)

@@ -18,10 +18,14 @@ export function callerKilled(sys: Sys, pid: () => number): () => boolean {
     const now = performance.now();
     if (now - looked < LOOK_MS) return false;
     looked = now;
-    const status = readFile(sys, `/proc/${pid()}/status`);
-    if (typeof status === 'number') return false;
-    return hasKillPending(status);
+    return isKilled(sys, pid());
   };
+}
+
+/** Of 0, which is nobody, nothing is known. */
+export function isKilled(sys: Sys, pid: number): boolean {
+  const status = readFile(sys, `/proc/${pid}/status`);
+  return typeof status !== 'number' && hasKillPending(status);
 }
 
 /** `SigPnd` (this thread) and `ShdPnd` (the process) of /proc/PID/status, in 16 hex digits. */

@@ -24,13 +24,16 @@ import type { MountOptions } from '../mount/options.ts';
 import { CAP_SYS_RESOURCE, dropCapability, mayUseTrustedXattrs } from '../mount/privilege.ts';
 import { openOverlay } from '../ops/open-overlay.ts';
 import { OverlayOps } from '../ops/overlay-ops.ts';
+import type { CopyAside } from '../overlay/asides.ts';
 import { EINTR, EPROTO } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { groupsOf } from './caller-groups.ts';
 import { callerKilled } from './caller-killed.ts';
 import type { ServeConfig } from './config.ts';
 import { type Control, isCancelled, isDetached, stopServing } from './control.ts';
+import { ASIDE_BYTES, CopyThread } from './long-work.ts';
 import { choosePolicy } from './policy/choose.ts';
+import { allowedCpus } from './policy/place.ts';
 import { forgetKilledServers, type MountRecord, removeRecord, startTime, usedByServer, writeRecord } from './state.ts';
 import { trimmingPolicy } from './trim.ts';
 import { takeUpper, type UpperLocks } from './upper-locks.ts';
@@ -87,6 +90,7 @@ interface Server {
 /** A server whose engine is open. */
 interface OpenServer extends Server {
   policy: ServingPolicy;
+  longWork: CopyThread;
   onLive(): void;
 }
 
@@ -96,11 +100,16 @@ function serveLocked(server: Server): SessionEnd {
   dropCapability(sys, CAP_SYS_RESOURCE);
   // Whose request is being served: long work asks whether it is still wanted.
   let connection: Connection | null = null;
+  const { fuse } = server.config.options;
+  const cpus = allowedCpus(sys, sys.gettid());
+  const longWork = new CopyThread({ sys, control: server.control, cpus, threshold: fuse.copyupAside ?? ASIDE_BYTES });
   const ops = openOps(
     server,
+    longWork.start,
     () => connection?.caller.pid ?? 0,
     (nodeid) => connection?.notify.attributes(nodeid),
   );
+  longWork.serve(ops.sb);
   try {
     let ended: SessionEnd;
     const deviceFd = openFuseDevice(sys);
@@ -111,7 +120,7 @@ function serveLocked(server: Server): SessionEnd {
       const warming = warmingPolicy(sys, trimming);
       const { policy, end } = choosePolicy(sys, serving, warming);
       try {
-        ended = mountAndServe({ ...server, policy, onLive: warming.live }, connection, deviceFd);
+        ended = mountAndServe({ ...server, policy, longWork, onLive: warming.live }, connection, deviceFd);
       } finally {
         end();
         warming.end();
@@ -120,6 +129,7 @@ function serveLocked(server: Server): SessionEnd {
       // Whoever still waits for an answer gets an error now and not after the engine has finished.
       sys.close(deviceFd);
       connection = null;
+      longWork.end();
     }
     // Whoever ends it by a signal wants it to end: what is pending waits for the next mount.
     if (ended === 'unmounted') ops.completeAll();
@@ -129,7 +139,12 @@ function serveLocked(server: Server): SessionEnd {
   }
 }
 
-function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: number) => void): OverlayOps {
+function openOps(
+  server: Server,
+  copyAside: CopyAside,
+  servedPid: () => number,
+  attrChanged: (nodeid: number) => void,
+): OverlayOps {
   const { sys, control, events } = server;
   const { overlay, flags, fuse } = server.config.options;
   const killed = callerKilled(sys, servedPid);
@@ -146,6 +161,7 @@ function openOps(server: Server, servedPid: () => number, attrChanged: (nodeid: 
     groupsOf: (pid) => groupsOf(sys, pid),
     mereRoot: !mayUseTrustedXattrs(sys),
     attrChanged,
+    copyAside,
     copyup: fuse.copyup ?? 'auto',
     copyupThreshold: fuse.copyupThreshold,
   });
@@ -196,6 +212,7 @@ function mountAndServe(server: OpenServer, connection: Connection, deviceFd: num
     wakeFd: control.wakeFd,
     stop: control.words,
     policy: server.policy,
+    longWork: server.longWork,
     trace: config.debug ? (line) => events.log(line) : null,
     onInit(agreed) {
       if (!agreed) {

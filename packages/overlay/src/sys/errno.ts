@@ -44,6 +44,7 @@ export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const ENOTCONN = 107;
 export const ECONNABORTED = 103;
+export const ERESTART = 85;
 export const ESTALE = 116;
 export const EUCLEAN = 117;
 export const EDQUOT = 122;
@@ -95,6 +96,7 @@ const names: Readonly<Record<string, number>> = {
   ECONNREFUSED,
   ENOTCONN,
   ECONNABORTED,
+  ERESTART,
   ESTALE,
   EUCLEAN,
   EDQUOT,

@@ -61,6 +61,7 @@ const session = new Session({
   wakeFd: workerData.wakeFd,
   stop: workerData.stop,
   policy: blockingPolicy,
+  longWork: null,
   trace: null,
   onInit: () => parentPort.postMessage({ ready: true }),
 });
