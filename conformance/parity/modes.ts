@@ -64,6 +64,13 @@ export const modes: Readonly<Record<string, Mode>> = {
     options: ['userxattr', 'redirect_dir=nofollow', 'xino=on', ...off],
     making: ['userxattr', 'redirect_dir=nofollow'],
   },
+  aside: {
+    about: 'whole copy-ups, each made by the thread for long ones',
+    ...same,
+    options: ['redirect_dir=on', 'xino=on', ...off],
+    ours: ['redirect_dir=on', 'xino=on', ...off, 'copyup=full', 'copyup_aside=0'],
+    making: ['redirect_dir=on'],
+  },
   nfs_export: {
     about: 'every copy-up indexed, directories too',
     ...same,

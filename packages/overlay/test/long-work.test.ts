@@ -145,18 +145,19 @@ describe.runIf(isRoot)(needsRoot('long copy-ups'), () => {
     ['renamed', 'mv dir/big dir/other', 'tail -c 3 dir/other', ['stX']],
     ['moved with its directory', 'mv dir elsewhere', 'tail -c 3 elsewhere/big', ['stX']],
     ['replaced', 'echo new > new; mv new dir/big', 'cat dir/big', ['new\n']],
-    ['truncated', ': > dir/big', ['head -c 9 dir/big; stat -c %s dir/big', 'X1\n']],
-    ['truncated to a part', 'truncate -s 200M dir/big', ['stat -c %s dir/big', `${200 * MiB + 1}\n`]],
+    // The two that wait for one copy may come to it in either order.
+    ['truncated', ': > dir/big', 'cat dir/big', ['X', '']],
+    ['truncated to a part', 'truncate -s 200M dir/big', 'stat -c %s dir/big', [`${200 * MiB + 1}\n`, `${200 * MiB}\n`]],
   ])(
     'a file that is %s meanwhile',
-    async (_, change, [look, seen]) => {
+    async (_, change, look, seen) => {
       const { pid } = await stage.mount(WHOLE);
       const writer = run('printf X >> dir/big');
       await underWay(pid);
       const changed = run(change);
       const [wrote, done] = await Promise.all([writer.end, changed.end]);
       expect([wrote.code, done.code]).toEqual([0, 0]);
-      expect((await run(look).end).out.replace(/^1\n$/, 'X1\n')).toBe(seen);
+      expect(seen).toContain((await run(look).end).out);
       expect(workIsEmpty()).toBe(true);
       expect(stage.trace()).not.toContain('answered EIO');
     },
@@ -165,25 +166,21 @@ describe.runIf(isRoot)(needsRoot('long copy-ups'), () => {
 
   it('a caller that is killed leaves nothing, and the server no descriptor', async () => {
     const { pid } = await stage.mount(WHOLE);
-    const before = fs.readdirSync(`/proc/${pid}/fd`).length;
     const writer = run('exec 3>> dir/big');
     await underWay(pid);
     writer.child.kill('SIGKILL');
     expect((await writer.end).signal).toBe('SIGKILL');
     expect([inUpper('dir/big'), workIsEmpty()]).toEqual([false, true]);
-    // Those of the thread that copies stay: its event loop, and the directories of both layers.
-    expect(fs.readdirSync(`/proc/${pid}/fd`).length - before).toBeLessThan(20);
-    const left = fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => {
-      try {
-        return (
-          fs.statSync(`/proc/${pid}/fd/${fd}`).size >= MiB &&
-          fs.readlinkSync(`/proc/${pid}/fd/${fd}`).includes(stage.dir)
-        );
-      } catch {
-        return false;
-      }
-    });
-    expect(left).toEqual([]);
+    const left = (): string[] =>
+      fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+        try {
+          return fs.statSync(`/proc/${pid}/fd/${fd}`).size === SIZE;
+        } catch {
+          return false;
+        }
+      });
+    // The caller has its answer a moment before they are closed.
+    await expect.poll(left).toEqual([]);
   }, 120_000);
 
   it.each(['SIGTERM', 'umount -l'])(

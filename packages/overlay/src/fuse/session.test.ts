@@ -3,10 +3,10 @@ import { message, testConnection, u32, u64 } from '../../test/support/fuse-reque
 import { recordingOps } from '../../test/support/recording-ops.ts';
 import type { Ops } from '../ops/ops.ts';
 import { POLLIN } from '../sys/constants.ts';
-import { EAGAIN, ECONNABORTED, EINTR, EINVAL, EIO, ENODEV, ENOENT, EPERM } from '../sys/errno.ts';
+import { EAGAIN, ECONNABORTED, EINTR, EINVAL, EIO, ENODEV, ENOENT, EPERM, ERESTART } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import * as op from './opcodes.ts';
-import { blockingPolicy, type ServingPolicy, Session } from './session.ts';
+import { blockingPolicy, type LongWork, type ServingPolicy, Session } from './session.ts';
 
 const DEVICE = 10;
 const WAKE = 11;
@@ -20,6 +20,7 @@ interface Device {
   onPoll?: () => void;
   policy?: ServingPolicy;
   answers?: Partial<Ops>;
+  longWork?: LongWork;
 }
 
 function run(device: Device) {
@@ -59,7 +60,7 @@ function run(device: Device) {
     wakeFd: WAKE,
     stop,
     policy: device.policy ?? blockingPolicy,
-    longWork: null,
+    longWork: device.longWork ?? null,
     onInit: (ok) => inits.push(ok),
     trace: (line) => trace.push(line),
   });
@@ -138,6 +139,51 @@ describe('Session', () => {
     const made = run({ reads: [-EAGAIN, -EAGAIN], policy });
     made.session.run();
     expect([made.polls, rests]).toEqual([[50, -1], 1]);
+  });
+
+  test('a request that waits for long work is served again when some has ended, and others meanwhile', () => {
+    let done = false;
+    const waited: number[] = [];
+    const events: string[] = [];
+    const longWork: LongWork = {
+      full: false,
+      waits: (pid) => waited.push(pid),
+      ended: () => done,
+      tried: () => events.push('tried'),
+    };
+    const made = run({
+      reads: [message(op.RMDIR, ['d'], { pid: 7 }), unlink, -EAGAIN, unlink],
+      longWork,
+      onPoll: () => {
+        done = true;
+      },
+      answers: {
+        rmdir(_caller, _parent, name) {
+          events.push(`rmdir ${name}`);
+          return done ? 0 : -ERESTART;
+        },
+        unlink() {
+          events.push('unlink');
+          return 0;
+        },
+      },
+    });
+    expect(made.session.run()).toBe('unmounted');
+    expect(events).toEqual(['rmdir d', 'unlink', 'rmdir d', 'tried', 'unlink']);
+    expect([made.written.length, errors(made.written), waited]).toEqual([3, [0, 0, 0], [7]]);
+    // It does not sleep for long while somebody waits who may be killed.
+    expect(made.polls).toEqual([50]);
+  });
+
+  test('when many wait no more long work is begun elsewhere', () => {
+    const longWork: LongWork = { full: false, waits() {}, ended: () => false, tried() {} };
+    const made = run({
+      reads: new Array(65).fill(unlink),
+      longWork,
+      answers: { unlink: () => (longWork.full ? 0 : -ERESTART) },
+    });
+    made.session.run();
+    expect([longWork.full, made.written.length]).toEqual([true, 1]);
   });
 
   test('an answer that nobody wants any more is taken back', () => {
