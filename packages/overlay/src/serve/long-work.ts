@@ -72,8 +72,11 @@ export class CopyThread implements LongWork {
   asked: Copy | null = null;
   private copies: Copy[] = [];
   private looked = 0;
+  /** All copies are made by the serving thread from now on. */
   private broken = false;
   private worker: Worker | null = null;
+  /** Looked up before there is a mount: by then it may lie on it, where this thread alone answers. */
+  private readonly program: URL = builtFile('copy-thread');
   private readonly parts: CopyThreadParts;
   private sb: Super | null = null;
 
@@ -119,6 +122,7 @@ export class CopyThread implements LongWork {
 
   /** Gives up all that is under way, and comes back when no descriptor is used any more. */
   end(): void {
+    this.broken = true;
     for (const copy of this.copies) copy.cancel();
     // A step that is under way holds the files itself, and none begins any more: nothing breaks where this is too short.
     for (const { words } of this.copies) Atomics.wait(words, STATE, RUNNING, END_MS);
@@ -138,7 +142,7 @@ export class CopyThread implements LongWork {
   private startThread(): Worker {
     const { control, cpus } = this.parts;
     const workerData: CopyThreadData = { wakeFd: control.wakeFd, cpus };
-    const worker = new Worker(builtFile('copy-thread'), {
+    const worker = new Worker(this.program, {
       workerData,
       name: 'copy',
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },

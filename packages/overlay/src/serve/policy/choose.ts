@@ -44,8 +44,10 @@ function mayLeaveIdle(sys: Sys): boolean {
 
 function placeHere(sys: Sys, tid: number, cpus: Uint8Array): Place {
   const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+  // Before there is a mount: by the time it is started it may lie on it, where this thread alone answers.
+  const program = builtFile('watcher');
   return placeOf(sys, tid, cpus, words, () => {
-    const worker = new Worker(builtFile('watcher'), {
+    const worker = new Worker(program, {
       workerData: { tid, cpus, words },
       name: 'watch',
       // It holds next to nothing.
