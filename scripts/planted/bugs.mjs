@@ -278,4 +278,28 @@ export const bugs = [
     edits: [{ find: 'return (mode & 0o170000) === S_IFCHR && rdev === 0;', replace: 'return mode < 0 && rdev === 0;' }],
     tests: unit('overlay/escaped-whiteout.test.ts'),
   },
+  {
+    name: 'a lazy copy-up gets its name before it is in the registry for good',
+    file: `${engine}/overlay/lazy-registry.ts`,
+    edits: [{ find: 'return flushes ? flush(dir) : 0;', replace: 'return 0;' }],
+    tests: unit('ops/lazy-faults.test.ts'),
+  },
+  {
+    name: 'the marks of a completed file go before its data is on disk',
+    file: `${engine}/overlay/lazy-complete.ts`,
+    edits: [{ find: 'let err = flushes ? d.layer.fsync(lazy.stub, false) : 0;', replace: 'let err = 0;' }],
+    tests: unit('ops/lazy-faults.test.ts'),
+  },
+  {
+    name: 'a failed write leaves blocks of zeros in an incomplete file',
+    file: `${engine}/overlay/lazy-file.ts`,
+    edits: [{ find: 'if (err < 0) this.takeBack(kept, pos + len);', replace: '' }],
+    tests: unit('ops/lazy-faults.test.ts'),
+  },
+  {
+    name: 'an incomplete file grows before the block that it ended in is stored',
+    file: `${engine}/overlay/lazy-file.ts`,
+    edits: [{ find: 'if (err >= 0 && end > size) err = this.hold(size);', replace: '' }],
+    tests: unit('ops/lazy-faults.test.ts'),
+  },
 ];

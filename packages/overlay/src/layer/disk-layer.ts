@@ -45,7 +45,7 @@ import { openClone, openRoot } from './layer-root.ts';
 import { directoryLists, filesystemLists, type Lists } from './lists-all.ts';
 import { isComponent } from './name.ts';
 import { collect, collectNames, Reach } from './reach.ts';
-import { writesDataFirst } from './write-order.ts';
+import { type WriteOrder, writeOrder } from './write-order.ts';
 import { WritebackWatch } from './writeback-watch.ts';
 
 export interface DiskLayerOptions {
@@ -330,8 +330,8 @@ export class DiskLayer implements Layer {
     return this.#sys.ioctl(file, FS_IOC_FIEMAP, fiemap);
   }
 
-  writesDataFirst(): boolean {
-    return writesDataFirst(this.#sys, this.root.fd, this.dev);
+  writeOrder(): WriteOrder {
+    return writeOrder(this.#sys, this.root.fd, this.dev);
   }
 
   measureVerity(file: number, digest: Uint8Array): number {

@@ -13,6 +13,7 @@
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat, StatFs } from '../sys/stat.ts';
 import type { NameTable } from './name-table.ts';
+import type { WriteOrder } from './write-order.ts';
 
 export class Dentry {
   readonly layer: Layer;
@@ -85,8 +86,8 @@ export interface Layer {
   /** @returns the names, or a negative errno. */
   listxattr(d: Dentry): ByteString[] | number;
   statfs(out: StatFs): number;
-  /** An extent is on disk as written only when its bytes are, whenever the power goes (write-order.ts). */
-  writesDataFirst(): boolean;
+  /** Whether an extent is on disk as written only when its bytes are, whenever the power goes. */
+  writeOrder(): WriteOrder;
   /** The dentry's file handle, or -EOPNOTSUPP. */
   fileHandle(d: Dentry): FileHandleId | number;
   /** Whether this process may open file handles of the layer's filesystem at all. */

@@ -4,39 +4,53 @@
  * the write has ended, and ext4 where it does the same (delalloc with dioread_nolock), or where the
  * journal orders data before metadata (data=ordered, data=journal). btrfs does it too, but writes zeros
  * into the hole that a file ends in when the file grows, which would then count as data.
+ *
+ * Ended is not on disk: the device may have the bytes in a cache that loses power with it. A journal
+ * empties that cache before it commits the extent; ext4 without one, or without barriers, does not.
  */
 import { type ByteString, fromBuffer } from '../sys/bytes.ts';
 import { AT_FDCWD, EXT4_SUPER_MAGIC, O_RDONLY, XFS_SUPER_MAGIC } from '../sys/constants.ts';
 import { major, minor, StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 
+/**
+ * `kept`: an extent that is on disk has its bytes. `cached`: only if the device's cache survived the power cut too.
+ * `none`: even then it may not.
+ */
+export type WriteOrder = 'kept' | 'cached' | 'none';
+
 /** `fd` is open on the filesystem, `dev` its st_dev. */
-export function writesDataFirst(sys: Sys, fd: number, dev: number): boolean {
+export function writeOrder(sys: Sys, fd: number, dev: number): WriteOrder {
   const fs = new StatFs();
-  if (sys.fstatfs(fd, fs) < 0) return false;
+  if (sys.fstatfs(fd, fs) < 0) return 'none';
   switch (fs.type >>> 0) {
     case XFS_SUPER_MAGIC:
-      return true;
-    case EXT4_SUPER_MAGIC: {
-      const options = ext4Options(sys, dev);
-      return options !== null && ordersExtents(options);
-    }
+      return 'kept';
+    case EXT4_SUPER_MAGIC:
+      return ext4Order(sys, dev);
     default:
-      return false;
+      return 'none';
   }
 }
 
-/** `options`: /proc/fs/ext4/DEVICE/options, one a line, with those that nobody gave too. */
-export function ordersExtents(options: string): boolean {
+/** `options`: /proc/fs/ext4/DEVICE/options, one a line, with those that nobody gave too; `data=` is there with a journal only. */
+export function orderOf(options: string): WriteOrder {
   const set = new Set(options.split('\n'));
-  if (set.has('data=ordered') || set.has('data=journal')) return true;
-  return set.has('delalloc') && set.has('dioread_nolock');
+  const ordered = set.has('data=ordered') || set.has('data=journal');
+  if (!ordered && !(set.has('delalloc') && set.has('dioread_nolock'))) return 'none';
+  return (ordered || set.has('data=writeback')) && !set.has('nobarrier') ? 'kept' : 'cached';
 }
 
-function ext4Options(sys: Sys, dev: number): string | null {
-  const device = sys.readlinkat(AT_FDCWD, `/sys/dev/block/${major(dev)}:${minor(dev)}`);
-  if (typeof device === 'number') return null;
-  return readSmall(sys, `/proc/fs/ext4/${device.slice(device.lastIndexOf('/') + 1)}/options`);
+function ext4Order(sys: Sys, dev: number): WriteOrder {
+  const at = `/sys/dev/block/${major(dev)}:${minor(dev)}`;
+  const device = sys.readlinkat(AT_FDCWD, at);
+  if (typeof device === 'number') return 'none';
+  const options = readSmall(sys, `/proc/fs/ext4/${device.slice(device.lastIndexOf('/') + 1)}/options`);
+  const order = options === null ? 'none' : orderOf(options);
+  if (order !== 'cached') return order;
+  // A partition's is its disk's.
+  const cache = readSmall(sys, `${at}/queue/write_cache`) ?? readSmall(sys, `${at}/../queue/write_cache`);
+  return cache?.trim() === 'write through' ? 'kept' : 'cached';
 }
 
 function readSmall(sys: Sys, path: ByteString): string | null {

@@ -133,12 +133,20 @@ function follow(handle: OpenFile): number {
   if (!handle.onLower || !upper || !hasUpperData(handle.inode)) return 0;
   const file = upper.layer.open(upper, O_RDONLY);
   if (file < 0) return file;
+  // First, or the next use of the handle would take the holes of the upper for zeros.
+  const lazy = pendingLazy(handle.inode);
+  const err = lazy === null ? 0 : lazy.attach(upper);
+  if (err < 0) {
+    upper.layer.close(file);
+    return err;
+  }
   handle.layer.close(handle.file);
   handle.layer = upper.layer;
   handle.file = file;
   handle.onLower = false;
   handle.limit = Number.POSITIVE_INFINITY;
-  return attach(handle);
+  handle.lazy = lazy;
+  return 0;
 }
 
 export function read(handle: OpenFile, buf: Uint8Array, off: number, len: number, pos: number): number {
@@ -235,7 +243,8 @@ function fallocateLazy(lazy: LazyFile, handle: OpenFile, mode: number, off: numb
   if (size < 0) return size;
   if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)) === 0 && off >= lazy.limit) {
     // Nothing there is the lower's, and room that was never written to is no data.
-    const err = lazy.prepare(mode & FALLOC_FL_KEEP_SIZE ? off : off + len);
+    let err = lazy.prepare(mode & FALLOC_FL_KEEP_SIZE ? off : off + len);
+    if (err >= 0) err = lazy.hold(lazy.limit);
     return err < 0 ? err : handle.layer.fallocate(handle.file, mode, off, len);
   }
   if (mode === (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {

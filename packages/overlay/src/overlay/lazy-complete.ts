@@ -7,15 +7,14 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { EINTR, EIO, ENODATA, EPERM, errnoName } from '../sys/errno.ts';
+import { EINTR, EIO, ENODATA, ENOENT, ESTALE, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Inode } from './inode.ts';
 import type { LazyFile } from './lazy-file.ts';
-import { hasLazyMarks, lazyOf, USER_GUARD, withLazy } from './lazy-files.ts';
+import { dropKnown, hasLazyMarks, lazyOf, USER_GUARD, withLazy } from './lazy-files.ts';
 import { dropEmptyMarker, entryHandle, registered, unregister } from './lazy-registry.ts';
 import type { Super } from './super.ts';
 
-const CAPABILITY = 'security.capability';
 /** Bytes copied between two looks at whether the work is still wanted. */
 const CHUNK = 4 * 1024 * 1024;
 
@@ -41,18 +40,6 @@ function fill(lazy: LazyFile, d: Dentry, budget: number): number {
   return done;
 }
 
-/** What copying has changed of the attributes, as it was. */
-function restore(lazy: LazyFile, d: Dentry): number {
-  const { pin } = lazy.record;
-  if (pin === null) return 0;
-  const { layer } = d;
-  const st = new Stat();
-  let err = layer.stat(d, st);
-  if (err >= 0 && pin.capability !== null) err = layer.setxattr(d, CAPABILITY, pin.capability, 0);
-  if (err >= 0) err = layer.utimens(d, st.atime, st.atimeNsec, pin.mtime, pin.mtimeNsec);
-  return err;
-}
-
 /** All data is there. @returns 0 or a negative errno, after which it can be asked again. */
 function finish(lazy: LazyFile, d: Dentry): number {
   const { sb } = lazy;
@@ -69,7 +56,7 @@ function finish(lazy: LazyFile, d: Dentry): number {
     inode.lazy = null;
     inode.completed = true;
     if (inode.nodeid !== 0) sb.hooks.attrChanged?.(inode.nodeid);
-    sb.lazy.known.delete(inode.upperIno);
+    dropKnown(sb, inode, lazy);
   }
   unregister(sb, lazy.entry);
   return 0;
@@ -87,7 +74,7 @@ function removeMark(d: Dentry, name: ByteString): number {
 function step(lazy: LazyFile, d: Dentry, budget: number): number {
   return withLazy(lazy, d, () => {
     const done = fill(lazy, d, budget);
-    const err = restore(lazy, d);
+    const err = lazy.restore(d);
     if (done < 0 || err < 0) return Math.min(done, err);
     if (done >= budget) return done;
     const finished = finish(lazy, d);
@@ -161,9 +148,10 @@ function withEntry(sb: Super, name: ByteString, use: (d: Dentry, lazy: LazyFile 
   const upper = sb.upper!;
   const d = id ? upper.byHandle(id) : -EIO;
   if (typeof d === 'number') {
-    // Without the right to ask nothing is known of it.
-    if (d !== -EPERM && id) unregister(sb, name);
-    return d === -EPERM ? d : 0;
+    // Only the file that is gone needs none: of any other nothing is known, for want of a right, a descriptor, memory.
+    if (d !== -ESTALE && d !== -ENOENT) return id ? d : 0;
+    unregister(sb, name);
+    return 0;
   }
   const result = withFile(sb, name, d, use);
   upper.release(d);
@@ -216,7 +204,7 @@ export function resumeLazy(sb: Super): void {
   for (const name of names) {
     withEntry(sb, name, (d, lazy) => {
       if (lazy === null || lazy.record.pin === null) return 0;
-      return restore(lazy, d);
+      return lazy.restore(d);
     });
   }
 }
@@ -225,7 +213,7 @@ export function resumeLazy(sb: Super): void {
 export function forgetLazy(sb: Super, inode: Inode): void {
   const { lazy, upper } = inode;
   if (lazy === null || upper === null) return;
-  sb.lazy.known.delete(inode.upperIno);
+  dropKnown(sb, inode, lazy);
   lazy.inode = null;
   if (sb.lazy.current === null && !inode.unlinked) sb.lazy.current = lazy;
   if (!inode.unlinked || lazy.entry === '') return;

@@ -21,6 +21,7 @@ import { encodeLazy, isOwn, isUnchanged, type LazyRecord } from './lazy-record.t
 import { decodeOrigin } from './origin.ts';
 import type { Super } from './super.ts';
 
+const CAPABILITY = 'security.capability';
 const ZEROS = Buffer.alloc(256 * 1024);
 
 /** A file of a lower, open. */
@@ -89,7 +90,17 @@ export class LazyFile {
     }
     if (this.limit === 0) return 0;
     this.lower = this.openLower();
-    return this.lower ? 0 : this.broken(d, 'has lost its lower file, or that has changed since');
+    if (this.lower === null) return this.broken(d, 'has lost its lower file, or that has changed since');
+    return this.map.unwritten && !this.sb.config.readOnly ? this.dropUnwritten(d) : 0;
+  }
+
+  /** What a crash has left allocated and not written: a filesystem may make zeros of it when a block beside is written. */
+  private dropUnwritten(d: Dentry): number {
+    const err = this.pin(d);
+    if (err < 0) return err;
+    const dropped = this.takeBack(0, this.limit);
+    this.map!.unwritten = dropped < 0;
+    return Math.min(dropped, this.restore(d));
   }
 
   private broken(d: Dentry, why: string): number {
@@ -206,8 +217,26 @@ export class LazyFile {
   prepare(end: number): number {
     const size = this.size();
     if (size < 0) return size;
-    const err = end > size ? this.beforeGrowth() : 0;
-    return err < 0 ? err : this.unpin();
+    let err = this.unpin();
+    if (err >= 0 && end > size) err = this.hold(size);
+    return err >= 0 && end > size ? this.beforeGrowth() : err;
+  }
+
+  /**
+   * Before the file comes to end, or no longer ends, within the block at `off`: the filesystem may write zeros
+   * behind the end, and with them the whole block.
+   */
+  hold(off: number): number {
+    const { blockSize } = this.map!;
+    const start = Math.floor(off / blockSize) * blockSize;
+    if (off === start || !this.isBelow(off)) return 0;
+    const length = Math.min(blockSize, this.limit - start);
+    for (let done = 0; done < length; ) {
+      const n = this.fillByHand(start + done, length - done);
+      if (n < 0) return n;
+      done += n;
+    }
+    return 0;
   }
 
   /** A part of a block, together with what the lower has of its rest: a block is held whole or not at all. */
@@ -231,10 +260,7 @@ export class LazyFile {
     return written < 0 ? written : Math.max(0, Math.min(written, end - start) - (pos - start));
   }
 
-  /**
-   * Bytes that need nothing from below. What ends within a block that was not held is taken back as far
-   * as that block: as an extent it would count as whole.
-   */
+  /** Bytes that need nothing from below. What ends within a block that was not held is taken back as far as that block. */
   private writeRun(buf: Uint8Array, off: number, len: number, pos: number): number {
     const { blockSize } = this.map!;
     let done = 0;
@@ -250,11 +276,28 @@ export class LazyFile {
     const end = pos + done;
     const torn = err < 0 && end % blockSize !== 0 && end < this.limit && this.isBelow(end);
     const kept = torn ? Math.floor(end / blockSize) * blockSize : end;
-    if (torn) {
-      this.layer.fallocate(this.stub, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kept, blockSize);
-    }
     this.map!.set(Math.floor(pos / blockSize), Math.ceil(kept / blockSize));
+    if (err < 0) this.takeBack(kept, pos + len);
     return kept > pos ? kept - pos : err;
+  }
+
+  /**
+   * After a write that failed in [from, end): the filesystem may have got room for blocks behind the point that it
+   * came to, and filled them with zeros. As extents they would count as held.
+   */
+  private takeBack(from: number, end: number): number {
+    const map = this.map!;
+    let err = 0;
+    const last = Math.ceil(Math.min(end, this.limit) / map.blockSize);
+    for (let at = Math.floor(from / map.blockSize); at < last; ) {
+      const first = map.nextMissing(at, last);
+      at = map.nextHeld(first, last);
+      if (first === last) break;
+      const start = first * map.blockSize;
+      const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+      err = Math.min(err, this.layer.fallocate(this.stub, mode, start, at * map.blockSize - start));
+    }
+    return err;
   }
 
   /** What a truncation cut off must not come back when the file grows over it. */
@@ -287,15 +330,28 @@ export class LazyFile {
     if (this.record.pin !== null) return 0;
     const err = this.layer.fstat(this.stub, this.st);
     if (err < 0) return err;
-    const capability = this.layer.getxattr(d, 'security.capability');
+    const capability = this.layer.getxattr(d, CAPABILITY);
     const { mtime, mtimeNsec } = this.st;
     this.record.pin = { mtime, mtimeNsec, capability: typeof capability === 'number' ? null : capability };
     return this.save();
   }
 
+  /** What copying has changed of the attributes, as it was. */
+  restore(d: Dentry): number {
+    const { pin } = this.record;
+    if (pin === null) return 0;
+    const { layer } = d;
+    let err = layer.stat(d, this.st);
+    const { atime, atimeNsec } = this.st;
+    if (err >= 0 && pin.capability !== null) err = layer.setxattr(d, CAPABILITY, pin.capability, 0);
+    if (err >= 0) err = layer.utimens(d, atime, atimeNsec, pin.mtime, pin.mtimeNsec);
+    return err;
+  }
+
   /** `resize` truncates the upper's file to `size`. */
   truncate(size: number, resize: () => number): number {
     let err = this.prepare(size);
+    if (err >= 0) err = this.hold(size);
     if (err < 0) return err;
     err = resize();
     if (err >= 0) this.limit = Math.min(this.limit, size);
@@ -305,6 +361,8 @@ export class LazyFile {
   /** Makes [off, end) zeros; `end` is at most the size. */
   zero(off: number, end: number): number {
     let err = this.prepare(end);
+    if (err >= 0) err = this.hold(off);
+    if (err >= 0) err = this.hold(this.limit);
     if (err < 0) return err;
     if (end === this.size() && off < this.limit) {
       // To the end of the file: the lower ends there from now on, which must be on disk before blocks that hide it go.
@@ -370,8 +428,9 @@ export class LazyFile {
     const from = layer.descriptor(file);
     const n = from < 0 ? -EIO : this.layer.copyFileRange(from, pos, this.stub, pos, whole);
     const kept = n === whole ? n : Math.floor(Math.max(0, n) / blockSize) * blockSize;
+    if (kept > 0) this.map!.set(pos / blockSize, Math.ceil((pos + kept) / blockSize));
+    if (kept < whole) this.takeBack(pos + kept, pos + whole);
     if (kept === 0) return this.fillByHand(pos, Math.min(whole, ZEROS.length));
-    this.map!.set(pos / blockSize, Math.ceil((pos + kept) / blockSize));
     return kept;
   }
 

@@ -86,6 +86,11 @@ export function adoptLazy(sb: Super, inode: Inode, lazy: LazyFile): void {
   sb.lazy.known.set(inode.upperIno, lazy);
 }
 
+/** The number may have been given to another file since, whose only map this must not take. */
+export function dropKnown(sb: Super, { upperIno }: Inode, lazy: LazyFile): void {
+  if (sb.lazy.known.get(upperIno) === lazy) sb.lazy.known.delete(upperIno);
+}
+
 /** The file behind `inode` if it is incomplete. */
 export function pendingLazy(inode: Inode): LazyFile | null {
   return inode.lazy !== null && !inode.lazy.complete ? inode.lazy : null;

@@ -16,6 +16,8 @@ export class BlockMap {
   readonly blockSize: number;
   private readonly blocks: number;
   private readonly bits: Uint8Array;
+  /** There are blocks that were allocated and not written. */
+  unwritten = false;
 
   /** For the blocks of the first `length` bytes; none is held. */
   constructor(blockSize: number, length: number) {
@@ -98,7 +100,10 @@ export function readMap(layer: Layer, file: number, blockSize: number, length: n
       const flags = buf.readUInt32LE(at + 40);
       last = (flags & FIEMAP_EXTENT_LAST) !== 0;
       start = Math.max(start, end);
-      if ((flags & FIEMAP_EXTENT_UNWRITTEN) !== 0) continue;
+      if ((flags & FIEMAP_EXTENT_UNWRITTEN) !== 0) {
+        map.unwritten = true;
+        continue;
+      }
       map.set(Math.ceil(logical / blockSize), end >= length ? blocks : Math.floor(end / blockSize));
     }
     if (last) break;

@@ -36,7 +36,9 @@ export function wantsLazy(sb: Super, length: number): boolean {
 function findObstacle(sb: Super): string | null {
   // A mount with trusted marks would not see those that anybody may write.
   if (sb.config.userxattr) return 'copyup=lazy needs trusted.overlay.* attributes';
-  if (!sb.tmpfileWorks || !sb.upper!.writesDataFirst()) {
+  const order = sb.upper!.writeOrder();
+  // What only the device's cache can spoil is for those who know theirs, and asked for it by name.
+  if (!sb.tmpfileWorks || order === 'none' || (order === 'cached' && sb.lazy.mode !== 'lazy')) {
     return "after a power cut the upper's filesystem may show extents that were never written";
   }
   const work = sb.work!;
