@@ -73,7 +73,7 @@ function removeEntries(t: Turn, fd: number): string[] {
 }
 
 /**
- * docs/differences.md, "Whiteouts never appear in a listing": those that the kernel lists and then
+ * docs/differences.md, "Whiteouts do not appear in a listing": those that the kernel lists and then
  * does not find are left out.
  */
 export function visible(sys: Sys, kernel: boolean, dirfd: number, names: readonly ByteString[]): readonly ByteString[] {

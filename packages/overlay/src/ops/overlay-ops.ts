@@ -437,12 +437,17 @@ export class OverlayOps implements Ops {
       const entry = entries[at];
       if (!sink.fits(entry.name.length)) return 0;
       if (!plus) {
-        sink.add(entry.name, entryIno(this.sb, dir, entry), entry.type, entry.off, null);
+        const ino = entryIno(this.sb, dir, entry);
+        if (ino !== 0n) sink.add(entry.name, ino, entry.type, entry.off, null);
         continue;
       }
       const out = new EntryOut(this.scratch);
       const inode = lookup(this.sb, dir, entry.name, out.attr);
-      if (inode === -ENOENT) continue;
+      if (inode === -ENOENT) {
+        // Nor may the rest of this listing, which the kernel may read without attributes, tell of it.
+        entry.ino = 0n;
+        continue;
+      }
       if (typeof inode === 'number') {
         // It is there, and something is wrong with it: listed, and lookup tells what.
         sink.add(entry.name, entry.ino, entry.type, entry.off, null);

@@ -173,7 +173,8 @@ export function mergedIsEmpty(sb: Super, dir: DirInode): boolean | number {
 
 /**
  * The inode number to show for an entry: what stat would say. Only entries of an impure upper
- * directory need a look (kernel: ovl_cache_update_ino).
+ * directory need a look (kernel: ovl_cache_update). 0 where that finds no such name: an xattr
+ * whiteout that lies in an upper is not seen before.
  */
 export function entryIno(sb: Super, dir: DirInode, entry: ListedEntry): bigint {
   const known = dir.children.get(entry.name);
@@ -188,7 +189,8 @@ export function entryIno(sb: Super, dir: DirInode, entry: ListedEntry): bigint {
 function lookIno(sb: Super, dir: DirInode, entry: ListedEntry): bigint {
   const st = new Stat();
   const found = lookupLayers(sb, dir, entry.name, st);
-  if (found === null || typeof found === 'number') return entry.ino;
+  if (found === null) return 0n;
+  if (typeof found === 'number') return entry.ino;
   if (identify(sb, found, st) < 0) return entry.ino;
   const lower = lowerIdentity(sb, found);
   return lower ? sb.mapIno(lower.fs, lower.ino) : entry.ino;
