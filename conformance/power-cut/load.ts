@@ -4,14 +4,18 @@
  * the union, as a busy machine does: that brings the filesystem's journal to the disk, and with it
  * names whose data is not there yet.
  */
+
+import { SIZEOF_HYDRATE, STRATA_IOC_HYDRATE } from 'stratafs/internal/ops/hydration';
 import { wrapSys } from 'stratafs/internal/sys/calls';
 import * as c from 'stratafs/internal/sys/constants';
 import { Stat } from 'stratafs/internal/sys/stat';
+import type { Sys } from 'stratafs/internal/sys/sys';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import type { LayerDirs, OpenDoor } from '../backend.ts';
 import { check } from '../expect.ts';
 import { random } from '../random.ts';
 import { inProcess } from '../targets/in-process.ts';
+import { isLazy } from '../targets/lazy.ts';
 import { SysDoor } from '../targets/sys-door.ts';
 import { type Subject, schedule, subjects } from './subjects.ts';
 
@@ -71,6 +75,15 @@ async function openDoor({ through, layers }: LoadTask): Promise<{ door: OpenDoor
   return { door, close: () => view.close() };
 }
 
+/** Has the server of a mount complete some of its lazy copy-ups: a part of one, or a few. */
+function completeSome(sys: Sys, merged: string, budget: number): void {
+  const fd = check(sys.openat(c.AT_FDCWD, merged, c.O_RDONLY | c.O_DIRECTORY, 0), 'open merged');
+  const step = Buffer.alloc(SIZEOF_HYDRATE);
+  step.writeBigUInt64LE(BigInt(budget));
+  check(sys.ioctl(fd, STRATA_IOC_HYDRATE, step), 'hydrate');
+  sys.close(fd);
+}
+
 export async function runLoad(task: LoadTask): Promise<LoadReport> {
   const sys = openSys();
   const { order } = planOf(task.seed, task.subjects, task.layers.options);
@@ -82,6 +95,7 @@ export async function runLoad(task: LoadTask): Promise<LoadReport> {
     'create',
   );
   const report: LoadReport = { failed: [] };
+  const completes = task.through === 'mount' && isLazy(task.layers);
   const lost = new Set<Subject>();
   const taken = new Map<Subject, number>();
   order.forEach((subject, i) => {
@@ -95,6 +109,7 @@ export async function runLoad(task: LoadTask): Promise<LoadReport> {
         report.failed.push([subject.name, `step ${step + 1}: ${error instanceof Error ? error.message : error}`]);
       }
     }
+    if (completes && r.below(3) === 0) completeSome(sys, task.layers.merged, 1 + r.below(200_000));
     const said = Buffer.from(`${i + 1}\n`);
     check(sys.pwrite(mark, said, 0, said.length, 0), 'write mark');
     if (r.below(4) === 0) {

@@ -54,8 +54,8 @@ function large(name = 'large'): Buffer {
 }
 
 /** Bytes that the upper takes, all of it. */
-function taken(): number {
-  return Number(execFileSync('du', ['-sB1', stage.at('upper')], { encoding: 'utf8' }).split('\t')[0]);
+function taken(upper = stage.at('upper')): number {
+  return Number(execFileSync('du', ['-sB1', upper], { encoding: 'utf8' }).split('\t')[0]);
 }
 
 function same(path: string, bytes: Buffer): boolean {
@@ -77,17 +77,35 @@ function kernelMount(options: string): number {
   return err;
 }
 
-it('a line appended to a log of 2 GiB stores less than 1 MiB, in no time, and is all that changes', async () => {
-  const log = stage.at('lower/log');
+it('a line appended to a log of 2 GiB stores less than 1 MiB, in no time, and is all that changes', async (context) => {
+  // With a journal, as the temporary files may have none, and then nobody is spared the copy unasked.
+  const disk = stage.dir('disk');
+  fs.closeSync(fs.openSync(stage.at('image'), 'w'));
+  fs.truncateSync(stage.at('image'), 64 * 1024 * 1024);
+  execFileSync('mkfs.ext4', ['-q', '-F', '-O', 'has_journal', stage.at('image')]);
+  execFileSync('mount', ['-o', 'loop', stage.at('image'), disk]);
+  context.onTestFinished(() => void execFileSync('umount', [disk]));
+  for (const name of ['lower', 'upper', 'work']) stage.dir('disk', name);
+  const [lower, upper, work] = ['lower', 'upper', 'work'].map((name) => stage.at('disk', name));
+  const log = `${lower}/log`;
   fs.writeFileSync(log, 'the first line\n');
   fs.truncateSync(log, 2 * 1024 ** 3);
   // By default, where the filesystem cannot share the bytes.
-  expect(await strata(['mount', '--backend', 'fuse', '-o', layers(), stage.at('merged')])).toMatchObject({ code: 0 });
-  const before = taken();
+  expect(
+    await strata([
+      'mount',
+      '--backend',
+      'fuse',
+      '-o',
+      `lowerdir=${lower},upperdir=${upper},workdir=${work}`,
+      stage.at('merged'),
+    ]),
+  ).toMatchObject({ code: 0 });
+  const before = taken(upper);
   const began = performance.now();
   fs.appendFileSync(stage.at('merged/log'), 'the last line\n');
   expect(performance.now() - began).toBeLessThan(1000);
-  expect(taken() - before).toBeLessThan(1024 * 1024);
+  expect(taken(upper) - before).toBeLessThan(1024 * 1024);
   expect(fs.statSync(stage.at('merged/log')).size).toBe(2 * 1024 ** 3 + 14);
   const fd = fs.openSync(stage.at('merged/log'), 'r');
   const tail = Buffer.alloc(20);
@@ -100,7 +118,7 @@ it('a line appended to a log of 2 GiB stores less than 1 MiB, in no time, and is
     'the first line\n\0\0\0\0\0',
   ]);
   expect(await umount()).toMatch(/completing 1 copy-up .*\ncompleted 1 copy-up/);
-  expect(fs.statSync(stage.at('upper/log')).size).toBe(2 * 1024 ** 3 + 14);
+  expect(fs.statSync(`${upper}/log`).size).toBe(2 * 1024 ** 3 + 14);
 });
 
 it('the kernel never reads a file that is not complete, with this workdir or another, nor as a lower; then it reads all of it', async () => {
@@ -171,6 +189,9 @@ it('a server that is killed, or told to end, leaves what the next mount goes on 
   fs.appendFileSync(stage.at('merged/large'), 'more');
   const grown = Buffer.concat([bytes, Buffer.from('more')]);
   expect((await strata(['mount'])).stdout).toContain('fuse (1 pending)');
+  const explained = (await strata(['explain', stage.at('merged'), 'large'])).stdout;
+  expect(explained).toContain('its copy-up is not complete');
+  expect(explained).not.toContain('redirect');
   process.kill(serverPid(), 'SIGKILL');
   while (stage.processes().length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   // auto: what the kernel would refuse our server takes.

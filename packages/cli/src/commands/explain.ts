@@ -101,6 +101,7 @@ function holds(layer: LayerAnswer, all: readonly LayerAnswer[]): string {
   const object = st === null ? '' : `${typeOf(st)}${st.type === S_IFREG ? ` of ${formatBytes(st.size)}` : ''}`;
   const marks = [
     ...(layer.metacopy ? ['metadata alone: its data is in a layer below'] : []),
+    ...(layer.incomplete ? ['its copy-up is not complete: what was not written is read from a layer below'] : []),
     ...(layer.opaque ? ['opaque: nothing below it is looked at'] : []),
     ...(layer.redirect === null ? [] : [`redirect: lower layers are asked for ${printable(layer.redirect)}`]),
   ];
@@ -181,6 +182,7 @@ function toJson(e: Explanation): Record<string, unknown> {
       opaque: layer.opaque,
       redirect: layer.redirect === null ? null : bytesField('path', layer.redirect),
       metacopy: layer.metacopy,
+      incomplete: layer.incomplete,
       hiddenBy: layer.hiddenBy,
     })),
     write: {

@@ -46,6 +46,8 @@ export interface LayerAnswer {
   redirect: ByteString | null;
   /** A file of metadata alone. */
   metacopy: boolean;
+  /** A file of which the upper holds some blocks: its copy-up is not complete. */
+  incomplete: boolean;
   /** The layer that hides it. */
   hiddenBy: number | null;
 }
@@ -98,6 +100,7 @@ export function explain(sb: Super, path: ByteString): Explanation {
       opaque: false,
       redirect: null,
       metacopy: false,
+      incomplete: false,
       hiddenBy: null,
     });
   });
@@ -112,6 +115,7 @@ export function explain(sb: Super, path: ByteString): Explanation {
       opaque: false,
       redirect: null,
       metacopy: false,
+      incomplete: false,
       hiddenBy: null,
     }),
   );
@@ -191,7 +195,9 @@ function judge(
     if (got) {
       const st = statOf(sb, got);
       const opaque = readMark(sb, got, sb.names.opaque)?.toString('latin1') === 'y';
-      const redirect = readMark(sb, got, sb.names.redirect)?.toString('latin1') ?? null;
+      const incomplete = first === null && found?.upperLazy === true;
+      // Of an incomplete file it is a guard, and leads nowhere.
+      const redirect = incomplete ? null : (readMark(sb, got, sb.names.redirect)?.toString('latin1') ?? null);
       const isFile = st?.type === S_IFREG;
       Object.assign(answer, {
         holding: first === null ? 'serves' : isFile ? 'data' : 'merged',
@@ -200,6 +206,7 @@ function judge(
         st,
         opaque,
         redirect,
+        incomplete,
         hiddenBy: null,
       });
       if (opaque || st?.type !== S_IFDIR) stopper ??= answer;
