@@ -10,7 +10,7 @@ import { hydrate } from '../overlay/lazy-complete.ts';
 import { wantsLazy } from '../overlay/lazy-stub.ts';
 import { ATTR_SIZE } from '../overlay/setattr.ts';
 import { wrapSys } from '../sys/calls.ts';
-import { FALLOC_FL_KEEP_SIZE, O_RDONLY, O_RDWR } from '../sys/constants.ts';
+import { FALLOC_FL_KEEP_SIZE, FS_IOC_FSGETXATTR, FS_XFLAG_REALTIME, O_RDONLY, O_RDWR } from '../sys/constants.ts';
 import { EIO, EMFILE, ENOSPC } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { openSys } from '../sys/sys-koffi.ts';
@@ -159,4 +159,15 @@ test('a stub is flushed before it has a name, its entry before that, and the dat
   calls.length = 0;
   hydrate(ops.sb, Number.POSITIVE_INFINITY, new Map());
   expect(calls.join(' ')).toMatch(/^copy (copy )*fsync (unmark )+fsync unregister/);
+});
+
+test('files on a device that the journal knows nothing of are copied up whole', (ctx) => {
+  if (begin() === null) return ctx.skip(unusable);
+  union.unmount();
+  const apart = wrapSys(sys, (name, args, call) => {
+    const result = call(args);
+    if (name === 'ioctl' && args[1] === FS_IOC_FSGETXATTR) (args[2] as Buffer).writeUInt32LE(FS_XFLAG_REALTIME, 0);
+    return result;
+  });
+  expect(begin(apart)).toBe(null);
 });

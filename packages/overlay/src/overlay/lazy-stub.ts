@@ -2,9 +2,9 @@
  * The beginning of a lazy copy-up: whether a file gets one, and the marks on the upper's file, which
  * has its size and all attributes by then and no data.
  */
-import type { Dentry } from '../layer/layer.ts';
+import type { Dentry, Layer } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { O_RDWR } from '../sys/constants.ts';
+import { FS_IOC_FSGETXATTR, FS_XFLAG_REALTIME, O_RDWR, STATX_ATTR_DAX } from '../sys/constants.ts';
 import { ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { blockSizeOf, LazyFile } from './lazy-file.ts';
@@ -48,10 +48,20 @@ function findObstacle(sb: Super): string | null {
     work.layer.fsetxattr(file, sb.names.metacopy, GUARD, 0),
     work.layer.fsetxattr(file, USER_GUARD, GUARD, 0),
   );
+  const apart = bypassesJournal(work.layer, file);
   const maps = mapsBlocks(work.layer, file, blockSizeOf(sb));
   work.layer.close(file);
+  if (apart) return 'files of the upper are on a device of their own, or on DAX';
   if (marked < 0) return "the upper's filesystem takes no user.* attributes";
   return maps ? null : "the upper's filesystem does not tell which blocks of a file were written (FIEMAP)";
+}
+
+/** The extents of `file` are entered before its bytes (DAX), or its bytes go to a device that the journal does not flush (xfs realtime). */
+function bypassesJournal(layer: Layer, file: number): boolean {
+  const st = new Stat();
+  if (layer.fstat(file, st) < 0 || (st.attributes & STATX_ATTR_DAX) !== 0) return true;
+  const fsxattr = Buffer.alloc(28);
+  return layer.fileattr(file, FS_IOC_FSGETXATTR, fsxattr) >= 0 && (fsxattr.readUInt32LE(0) & FS_XFLAG_REALTIME) !== 0;
 }
 
 /** A copy-up that is going to be lazy. */

@@ -176,6 +176,7 @@ export const FIEMAP_EXTENT_LAST = 0x1;
 /** Allocated, and reads as zeros. */
 export const FIEMAP_EXTENT_UNWRITTEN = 0x800;
 /** In the first word of struct fsxattr. */
+export const FS_XFLAG_REALTIME = 0x1;
 export const FS_XFLAG_IMMUTABLE = 0x08;
 export const FS_XFLAG_APPEND = 0x10;
 /** _IOR(0x15, 0, struct fsuuid2), from 6.9. */
@@ -190,6 +191,7 @@ export const STATX_MNT_ID = 0x1000;
 export const STATX_ATTR_IMMUTABLE = 0x10;
 export const STATX_ATTR_APPEND = 0x20;
 export const STATX_ATTR_MOUNT_ROOT = 0x2000;
+export const STATX_ATTR_DAX = 0x200000;
 
 // <sys/xattr.h>
 export const XATTR_CREATE = 1;
