@@ -275,6 +275,17 @@ describe('RENAME_WHITEOUT', () => {
     expect(fs.readdirSync(union.at('w/work'))).toEqual([]);
   });
 
+  it('changes nothing where the target is a directory with something in it', () => {
+    put('u/dir/f');
+    put('u/full/g');
+    fs.utimesSync(union.at('u'), 1000, 1000);
+    const ops = union.mount();
+    expect(rename(ops, ['', 'dir'], ['', 'full'], RENAME_WHITEOUT)).toBe(-ENOTEMPTY);
+    expect(fs.statSync(union.at('u')).mtimeMs).toBe(1_000_000);
+    expect(listing(ops, '')).toEqual(['dir', 'full']);
+    expect(fs.readdirSync(union.at('w/work'))).toEqual([]);
+  });
+
   it.each(['later', 'by the next mount'])('is done once the rename is: its whiteout is put in place %s', (when) => {
     put('l1/f', 'content');
     put('l1/gone', 'gone');

@@ -53,7 +53,7 @@ export function rename(
   const looked = find(sb, newParent, newName);
   if (typeof looked === 'number' && looked !== -ENOENT) return looked;
   const target = typeof looked === 'number' ? null : looked;
-  const refused = judge(sb, oldParent, source, target, newParent, exchange, (flags & RENAME_NOREPLACE) !== 0);
+  const refused = judge(sb, oldParent, source, target, newParent, flags);
   if (refused <= 0) return refused;
 
   // Two names of one file: POSIX has rename do nothing.
@@ -103,10 +103,10 @@ function judge(
   source: Inode,
   target: Inode | null,
   newParent: DirInode,
-  exchange: boolean,
-  noreplace: boolean,
+  flags: number,
 ): number {
-  if (noreplace && target) return -EEXIST;
+  const exchange = (flags & RENAME_EXCHANGE) !== 0;
+  if (flags & RENAME_NOREPLACE && target) return -EEXIST;
   if (exchange && !target) return -ENOENT;
   if (target === source) return 0;
   let err = mayDelete(oldParent, source);
@@ -117,8 +117,9 @@ function judge(
   if (exchange || !target) return 1;
   if (isDir(source) && !isDir(target)) return -ENOTDIR;
   if (!isDir(source) && isDir(target)) return -EISDIR;
-  // A pure upper directory that is not empty is refused by renameat2 itself, without a listing here.
-  if (isDir(target) && target.isMergeOrLower) {
+  // A pure upper directory that is not empty is refused by renameat2 itself, without a listing here; but
+  // where a whiteout is to be left ext4 makes it before it looks, and the old parent gets a new mtime.
+  if (isDir(target) && (target.isMergeOrLower || flags & RENAME_WHITEOUT)) {
     const empty = mergedIsEmpty(sb, target);
     if (typeof empty === 'number') return empty;
     if (!empty) return -ENOTEMPTY;
