@@ -79,6 +79,9 @@ export function rename(
   }
   if (exchange) return swap(oldParent, oldName, newParent, newName, source, target!);
   if (!(flags & RENAME_WHITEOUT)) return replace(sb, oldParent, oldName, newParent, newName, source, target, false);
+  // renameat2 would refuse too, but ext4 makes the whiteout before it looks, which moves the old parent's mtime.
+  const empty = target !== null && isDir(target) ? mergedIsEmpty(sb, target) : true;
+  if (empty !== true) return empty === false ? -ENOTEMPTY : empty;
   const marked = mayHoldEscapedWhiteouts(sb, oldParent.upper!);
   const temp = buildEscapedWhiteout(sb, who, oldParent);
   if (typeof temp === 'number') return temp;
@@ -117,9 +120,8 @@ function judge(
   if (exchange || !target) return 1;
   if (isDir(source) && !isDir(target)) return -ENOTDIR;
   if (!isDir(source) && isDir(target)) return -EISDIR;
-  // A pure upper directory that is not empty is refused by renameat2 itself, without a listing here; but
-  // where a whiteout is to be left ext4 makes it before it looks, and the old parent gets a new mtime.
-  if (isDir(target) && (target.isMergeOrLower || flags & RENAME_WHITEOUT)) {
+  // A pure upper directory that is not empty is refused by renameat2 itself, without a listing here.
+  if (isDir(target) && target.isMergeOrLower) {
     const empty = mergedIsEmpty(sb, target);
     if (typeof empty === 'number') return empty;
     if (!empty) return -ENOTEMPTY;
