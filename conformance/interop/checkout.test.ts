@@ -45,6 +45,7 @@ describe('a checkout of this project as lower', () => {
 
   test('git adds, commits, switches, merges, collects and checks', async () => {
     await sh(`cd merged
+      git config gc.auto 0 # or a merge begins one in the background
       git add -A; git commit -qm 'Move the papers'
       git switch -qc side HEAD~1; echo side > side.txt; git add side.txt; git commit -qm Side
       git switch -q -; git merge -q --no-edit side
