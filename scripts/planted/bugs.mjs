@@ -281,7 +281,7 @@ export const bugs = [
   {
     name: 'a lazy copy-up gets its name before it is in the registry for good',
     file: `${engine}/overlay/lazy-registry.ts`,
-    edits: [{ find: 'return flushes ? flush(dir) : 0;', replace: 'return 0;' }],
+    edits: [{ find: 'return flushes ? syncReal(dir) : 0;', replace: 'return 0;' }],
     tests: unit('ops/lazy-faults.test.ts'),
   },
   {

@@ -11,7 +11,7 @@
 import { isUnmapped } from '../layer/idmapped.ts';
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { O_RDONLY, O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG, UTIME_NOW } from '../sys/constants.ts';
+import { O_RDWR, RENAME_NOREPLACE, S_IFDIR, S_IFLNK, S_IFREG, UTIME_NOW } from '../sys/constants.ts';
 import { EEXIST, EIO, EOPNOTSUPP, EOVERFLOW, EPERM, ERESTART, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Made } from './asides.ts';
@@ -29,7 +29,7 @@ import { encodeNlink, setNlinkUpper } from './nlink.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
 import type { Super } from './super.ts';
-import { dirModified, handleValue, restoreTimes, setImpure } from './util.ts';
+import { dirModified, handleValue, restoreTimes, setImpure, syncReal } from './util.ts';
 import { metacopyValue } from './verity.ts';
 import { cleanup } from './whiteout.ts';
 import { isAcl } from './xattrs.ts';
@@ -434,16 +434,8 @@ function dress(sb: Super, copy: Copy, d: Dentry): number {
   }
   err = upper.utimens(d, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
   if (err >= 0) err = upper.stat(d, made);
-  return err >= 0 && isDir(inode) && sb.config.fsync === 'strict' ? flush(d) : err;
-}
-
-/** Only with fsync=strict: a directory that a power cut leaves without its attributes might be without its owner. */
-function flush(dir: Dentry): number {
-  const file = dir.layer.open(dir, O_RDONLY);
-  if (file < 0) return file;
-  const err = dir.layer.fsync(file, false);
-  dir.layer.close(file);
-  return err;
+  // A directory that a power cut leaves without its attributes might be without its owner.
+  return err >= 0 && isDir(inode) && sb.config.fsync === 'strict' ? syncReal(d) : err;
 }
 
 /**

@@ -3,7 +3,7 @@
  * inode's data is copied up; the next use of the handle then moves to the upper, so that an old
  * descriptor reads what was written since, as the kernel's does.
  */
-import type { Dentry, Layer } from '../layer/layer.ts';
+import type { Layer } from '../layer/layer.ts';
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -29,6 +29,7 @@ import { realData } from './lower-data.ts';
 import { hasUpperData } from './metacopy.ts';
 import { mayFallocate, mayOpen } from './protection.ts';
 import type { Super } from './super.ts';
+import { syncReal } from './util.ts';
 import { volatileStatus } from './volatile.ts';
 
 export class OpenFile {
@@ -211,15 +212,7 @@ export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean): number {
     return handle.layer.fsync(handle.file, dataOnly && !inode.completed);
   }
   // Nothing was written below; attributes may have been above.
-  return inode.upper === null || dataOnly ? 0 : syncFile(inode.upper);
-}
-
-function syncFile(d: Dentry): number {
-  const file = d.layer.open(d, O_RDONLY);
-  if (file < 0) return file;
-  const err = d.layer.fsync(file, false);
-  d.layer.close(file);
-  return err;
+  return inode.upper === null || dataOnly ? 0 : syncReal(inode.upper);
 }
 
 export function fallocate(handle: OpenFile, mode: number, off: number, len: number): number {

@@ -9,10 +9,11 @@
  */
 import { Dentry, type FileHandleId, type RawDirent } from '../layer/layer.ts';
 import { type ByteString, fromText } from '../sys/bytes.ts';
-import { O_RDONLY, O_WRONLY } from '../sys/constants.ts';
+import { O_WRONLY } from '../sys/constants.ts';
 import { EEXIST, ENOENT, ESTALE } from '../sys/errno.ts';
 import { LAZY_FEATURE } from './params.ts';
 import type { Super } from './super.ts';
+import { syncReal } from './util.ts';
 
 const INCOMPAT: ByteString = 'incompat';
 
@@ -32,14 +33,6 @@ function within(sb: Super, act: (dirs: readonly Dentry[]) => number): number {
   const result = act(dirs);
   release(dirs);
   return result;
-}
-
-function flush(dir: Dentry): number {
-  const file = dir.layer.open(dir, O_RDONLY);
-  if (file < 0) return file;
-  const err = dir.layer.fsync(file, false);
-  dir.layer.close(file);
-  return err;
 }
 
 export function entryName({ type, handle }: FileHandleId): ByteString {
@@ -63,14 +56,14 @@ export function register(sb: Super, name: ByteString): number {
         const err = layer.mkdir(missing.parent!, missing.name, 0o700);
         if (err < 0 && err !== -EEXIST) return err;
       }
-      const err = flushes ? Math.min(flush(incompat), flush(work)) : 0;
+      const err = flushes ? Math.min(syncReal(incompat), syncReal(work)) : 0;
       if (err < 0) return err;
       file = layer.create(dir, name, O_WRONLY, 0o600);
     }
     if (file === -EEXIST) return 0;
     if (file < 0) return file;
     layer.close(file);
-    return flushes ? flush(dir) : 0;
+    return flushes ? syncReal(dir) : 0;
   });
 }
 

@@ -1,5 +1,6 @@
 /** Small state changes that several operations share (kernel: fs/overlayfs/util.c). */
 import type { Dentry } from '../layer/layer.ts';
+import { O_RDONLY } from '../sys/constants.ts';
 import { ENOSYS, EOPNOTSUPP, EOVERFLOW, EPERM, EXDEV } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import type { DirInode } from './inode.ts';
@@ -75,4 +76,13 @@ export function restoreTimes(sb: Super, dir: DirInode, times: Stat): void {
   const upper = dir.upper!;
   upper.layer.utimens(upper, times.atime, times.atimeNsec, times.mtime, times.mtimeNsec);
   if (dir.nodeid !== 0) sb.hooks.attrChanged?.(dir.nodeid);
+}
+
+/** What is below `d` reaches the disk: data, or names where it is a directory, and attributes. @returns 0 or a negative errno. */
+export function syncReal(d: Dentry): number {
+  const file = d.layer.open(d, O_RDONLY);
+  if (file < 0) return file;
+  const err = d.layer.fsync(file, false);
+  d.layer.close(file);
+  return err;
 }
