@@ -20,13 +20,13 @@ const cases = (pattern) => ['--project', 'conformance', 'conformance/in-process.
 export const bugs = [
   {
     name: 'a copy-up is not flushed',
-    file: `${engine}/overlay/copy-up.ts`,
+    file: `${engine}/overlay/copy-up-tmpfile.ts`,
     edits: [{ find: 'return flushes ? upper.fsync(file, false) : 0;', replace: 'return 0;' }],
     tests: unit('ops/flush.test.ts'),
   },
   {
     name: 'a failed chown of the copy is overlooked',
-    file: `${engine}/overlay/copy-up.ts`,
+    file: `${engine}/overlay/copy-up-tmpfile.ts`,
     edits: [
       {
         find: 'err = upper.fchown(file, st.uid, st.gid);\n  if (err < 0) return err;',
@@ -37,7 +37,7 @@ export const bugs = [
   },
   {
     name: 'a copied-up file forgets its extended attributes',
-    file: `${engine}/overlay/copy-up.ts`,
+    file: `${engine}/overlay/copy-up-tmpfile.ts`,
     edits: [
       { find: 'err = copyXattrs(sb, lower, (name, value) => upper.fsetxattr(file, name, value, 0));', replace: '' },
     ],

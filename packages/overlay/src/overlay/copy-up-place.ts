@@ -1,0 +1,85 @@
+/**
+ * Where a copy appears and what becomes of its inode (kernel: ovl_do_copy_up, ovl_link_up and ovl_inode_update): under
+ * its name or first in the index, and under the further names that are known of it.
+ */
+import { Dentry } from '../layer/layer.ts';
+import type { ByteString } from '../sys/bytes.ts';
+import { S_IFREG } from '../sys/constants.ts';
+import { type Copy, keepsOrigin } from './copy-up-ctx.ts';
+import { copyUpFile } from './copy-up-tmpfile.ts';
+import { copyUpByRename } from './copy-up-workdir.ts';
+import { linkUp } from './index-dir.ts';
+import { noNames } from './index-names.ts';
+import { isDir } from './inode.ts';
+import { adoptLazy } from './lazy-files.ts';
+import { stubFile } from './lazy-stub.ts';
+import { METACOPY_PLAIN, Metacopy } from './metacopy.ts';
+import { encodeNlink } from './nlink.ts';
+import type { Super } from './super.ts';
+import { dirModified } from './util.ts';
+
+/** A hard link becomes one upper inode for all its names: it appears in the index, and from there under the name. */
+export function copyUpToIndex(sb: Super, copy: Copy, entry: ByteString): number {
+  const dir = sb.indexDir!;
+  const err = copy.st.type === S_IFREG ? copyUpFile(sb, copy, dir, entry) : copyUpByRename(sb, copy, dir, entry);
+  if (err < 0) return err;
+  adopt(sb, copy, new Dentry(dir.layer, dir, entry));
+  return linkUp(sb, copy.inode);
+}
+
+/**
+ * With nfs_export what has one name only gets its entry when it has the name: found in the index alone, after a crash,
+ * it would count as removed, and its name be EIO for good. The kernel's does it the other way round.
+ * @returns the entry, or else the name.
+ */
+export function enterIndex(sb: Super, copy: Copy, dir: Dentry): Dentry {
+  const { layer } = dir;
+  const upper = new Dentry(layer, dir, copy.inode.name);
+  if (copy.entry === null) return upper;
+  const index = sb.indexDir!;
+  let err = layer.setxattr(upper, sb.names.nlink, encodeNlink('L', 0), 0);
+  if (err >= 0) err = layer.link(upper, index, copy.entry);
+  if (err >= 0) {
+    layer.setxattr(upper, sb.names.nlink, encodeNlink('U', -1), 0);
+    return new Dentry(layer, index, copy.entry);
+  }
+  sb.hooks.log(`index: ${upper.name} has no entry there`);
+  copy.entry = null;
+  return upper;
+}
+
+/** The copy is in place: the inode changes over to it. */
+export function adopt(sb: Super, copy: Copy, upper: Dentry): void {
+  const { inode } = copy;
+  inode.upper = upper;
+  inode.upperIno = copy.made.ino;
+  if (copy.entry !== null) inode.index = { name: copy.entry, lowerNlink: copy.st.nlink };
+  if (isDir(inode)) {
+    inode.hasOrigin = true;
+    inode.impure = false;
+    if (upper.parent) upper.names = noNames(sb, upper.parent);
+    // It is merged from here on, and its link count 1.
+    if (inode.nodeid !== 0 && copy.st.nlink !== 1) sb.hooks.attrChanged?.(inode.nodeid);
+    return;
+  }
+  inode.nlink = inode.index ? copy.st.nlink : 1;
+  inode.hasOrigin = keepsOrigin(copy);
+  if (copy.stub !== null) adoptLazy(sb, inode, stubFile(sb, copy.stub));
+  if (copy.metacopy === null) {
+    inode.lowers = [];
+    inode.metacopy = null;
+  } else {
+    inode.metacopy = new Metacopy(copy.data, null, copy.metacopy.length > METACOPY_PLAIN.length);
+  }
+  if (!inode.hasOrigin) {
+    // A hard link is broken here: from now on this name is an object of its own.
+    inode.ino = sb.mapIno(0, inode.upperIno);
+    sb.inodes.set(inode, 0, inode.upperIno);
+    // Number and link count are others, also when what it was copied up for fails.
+    if (inode.nodeid !== 0) sb.hooks.attrChanged?.(inode.nodeid);
+    if (inode.parent) {
+      inode.parent.renumbered = true;
+      dirModified(inode.parent);
+    }
+  }
+}
