@@ -77,6 +77,17 @@ export const markCases: OverlayCases = {
       for (const name of ['d', 'e', 'g']) bytesAre(readFile(m, `${name}/f`), 'lower');
     },
   },
+  'a listing takes away the impure mark for a rename that has failed': {
+    lowers: [{ d }],
+    upper: { pure: dir({ full: dir({ f: file() }) }) },
+    run(m, t) {
+      equal(names(m, 'pure'), ['full']);
+      fails(e.ENOTEMPTY, m.rename('d', 'pure/full'));
+      equal(t.marked('pure', 'impure'), 'y');
+      equal(names(m, 'pure'), ['full']);
+      equal(t.marked('pure', 'impure'), null);
+    },
+  },
   'impure is nothing but y': {
     lowers: [{ d }],
     upper: { d: dir({}, { xattrs: { 'trusted.overlay.impure': 'n' } }) },

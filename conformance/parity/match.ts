@@ -126,7 +126,7 @@ export class Match {
     await this.pair.mount();
     const [kernel, ours] = this.pair.merged;
     this.#turns = [new Turn(this.#sys, true, kernel), new Turn(this.#sys, false, ours)];
-    this.#twins = this.#userns ? new Twins(this.#turns[1], this.#twins) : null;
+    this.#twins = this.#userns ? new Twins(this.#turns, this.#twins) : null;
   }
 
   async #leave(): Promise<void> {
@@ -174,6 +174,9 @@ export class Match {
       this.#unnamed.delete(op.slot);
     }
     this.#twins?.look(op);
+    if (this.#twins?.keptCapabilities(op)) {
+      return { mismatch: null, result: expected, parted: true };
+    }
     if (
       (this.#comparable(expected, op) ===
         this.#comparable(this.#counted(expected, this.#timed(op, expected, got)), op) &&

@@ -115,7 +115,7 @@ export class DirInode extends Inode {
   listing: DirListing | null = null;
   /** The position that each name had since the first listing that is known; null until there is a second. */
   positions: Map<ByteString, number> | null = null;
-  /** A child has got another inode number since a door was last told that it may keep a listing. */
+  /** A child has got another inode number, or may get one, since a door was last told that it may keep a listing. */
   renumbered = false;
   /** Which lowers may hold which names (index-names.ts). */
   names: NameIndex | null = null;

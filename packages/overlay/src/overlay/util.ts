@@ -45,8 +45,14 @@ export function isImpure(sb: Super, dir: DirInode): boolean {
 export function setImpure(sb: Super, dir: DirInode): number {
   if (isImpure(sb, dir)) return 0;
   const err = dir.upper!.layer.setxattr(dir.upper!, sb.names.impure, YES, 0);
-  if (err >= 0) dir.impure = true;
-  return err;
+  if (err < 0) return err;
+  dir.impure = true;
+  // What it is marked for may fail yet; the next listing, which takes the mark away then, must be a new one.
+  if (!dir.isMerge) {
+    dirModified(dir);
+    dir.renumbered = true;
+  }
+  return 0;
 }
 
 /** Marks (kernel: ovl_set_opaque_xerr) a directory opaque; `error` where the upper takes no attributes: a rename that cannot be. */
