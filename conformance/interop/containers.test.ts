@@ -5,7 +5,7 @@
  * layer and replaces a directory in the next.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { configure } from './support/containers-conf.ts';
+import { configure, inStore } from './support/containers-conf.ts';
 import { servers } from './support/programs.ts';
 import { requireMachine } from './support/require.ts';
 import { Sandbox } from './support/sandbox.ts';
@@ -38,11 +38,7 @@ const lines = (text: string): string[] => text.trim().split('\n');
 
 describe('podman and buildah with strata-overlay as mount_program', () => {
   let box: Sandbox;
-  const sh = (script: string) =>
-    box.sh(script, {
-      env: { CONTAINERS_CONF: `${box.dir}/containers.conf`, CONTAINERS_STORAGE_CONF: `${box.dir}/storage.conf` },
-      timeoutMs: 180_000,
-    });
+  const sh = (script: string) => inStore(box, script);
 
   beforeAll(async () => {
     if (!able) return;

@@ -3,7 +3,7 @@
  * driver in it, dpkg on a nested overlay, fuse-overlayfs; and what a strata mount may itself stand on.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { configure } from './support/containers-conf.ts';
+import { configure, inStore } from './support/containers-conf.ts';
 import { requireMachine } from './support/require.ts';
 import { Sandbox } from './support/sandbox.ts';
 
@@ -49,11 +49,7 @@ const expected = 'dir d\ndir/new f\nmoved f\nkept\n';
 
 describe('a strata mount as a disk', () => {
   let box: Sandbox;
-  const sh = (script: string) =>
-    box.sh(script, {
-      env: { CONTAINERS_CONF: `${box.dir}/containers.conf`, CONTAINERS_STORAGE_CONF: `${box.dir}/storage.conf` },
-      timeoutMs: 180_000,
-    });
+  const sh = (script: string) => inStore(box, script);
 
   beforeAll(async () => {
     if (!able) return;

@@ -1,4 +1,5 @@
 /** Configuration of podman and buildah for a store of the test's own. */
+import type { Sandbox } from './sandbox.ts';
 
 /**
  * A script that writes containers.conf, storage.conf and policy.json to the working directory. Ulimits
@@ -25,4 +26,13 @@ runroot = "$PWD/run"
 ${options}
 END
   echo '{ "default": [{ "type": "insecureAcceptAnything" }] }' > policy.json`;
+}
+
+/** @returns what a script prints in which podman, buildah and skopeo have the configuration of `configure` in `box.dir` */
+export function inStore(box: Sandbox, script: string): Promise<string> {
+  const env = {
+    CONTAINERS_CONF: `${box.dir}/containers.conf`,
+    CONTAINERS_STORAGE_CONF: `${box.dir}/storage.conf`,
+  };
+  return box.sh(script, { env, timeoutMs: 180_000 });
 }

@@ -32,7 +32,7 @@ describe('chooseBackend', () => {
     ['ro,nosuid,allow_other,index=on,metacopy=on', able, 'auto', 'kernel: it can do all that was asked for'],
     ['', able, 'fuse', 'fuse: it was asked for'],
     ['', able, 'kernel', 'kernel: it was asked for'],
-    ['whiteouts=aufs', able, 'auto', "fuse: the kernel's overlay does not have whiteouts=aufs"],
+    ['whiteouts=aufs', able, 'auto', "fuse: the kernel's overlay does not have whiteouts"],
     ['timeout=1', able, 'auto', "fuse: the kernel's overlay does not have timeout"],
     ['timeout=1', able, 'kernel', '32 EINVAL: the kernel backend does not have timeout'],
     ['index=on,nfs_export=on', able, 'fuse', 'fuse: it was asked for'],

@@ -6,9 +6,10 @@
 import { verifyParams } from '../overlay/params.ts';
 import { EINVAL, EPERM } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
+import { fuseWords } from './format-options.ts';
 import { KERNEL_MAX_LOWERS } from './kernel-mount.ts';
 import { MountError } from './mount-error.ts';
-import type { FuseOptions, MountOptions } from './options.ts';
+import type { MountOptions } from './options.ts';
 import { kernelOverlayObstacle, mayUseTrustedXattrs } from './privilege.ts';
 
 export type Backend = 'kernel' | 'fuse';
@@ -19,34 +20,11 @@ export interface Choice {
   reason: string;
 }
 
-/** Options of the FUSE server by what they are called; what the kernel's overlay does anyway is not here. */
-const fuseOnly: [keyof FuseOptions, string][] = [
-  ['allowRoot', 'allow_root'],
-  ['autoUnmount', 'auto_unmount'],
-  ['maxRead', 'max_read'],
-  ['fsname', 'fsname'],
-  ['subtype', 'subtype'],
-  ['timeout', 'timeout'],
-  ['whiteouts', 'whiteouts=aufs'],
-  ['serving', 'serving'],
-  ['copyup', 'copyup'],
-  ['copyupThreshold', 'copyup_threshold'],
-  ['copyupAside', 'copyup_aside'],
-  ['hydrate', 'hydrate'],
-  ['lowerIo', 'lower_io'],
-  ['uidmapping', 'uidmapping'],
-  ['gidmapping', 'gidmapping'],
-  ['squashToRoot', 'squash_to_root'],
-  ['squashToUid', 'squash_to_uid'],
-  ['squashToGid', 'squash_to_gid'],
-  ['staticNlink', 'static_nlink'],
-  ['noacl', 'noacl'],
-];
-
 /** The first option that the kernel's overlay does not have. */
 function notForKernel(options: MountOptions): string | null {
   const p = options.overlay;
-  const fuse = fuseOnly.find(([name]) => options.fuse[name] !== undefined);
+  // It lets other users in anyway.
+  const fuse = fuseWords.find(([name]) => name !== 'allowOther' && options.fuse[name] !== undefined);
   if (fuse !== undefined) return fuse[1];
   if (p.userxattr && p.redirectDir === 'on') return 'redirect_dir=on with userxattr';
   const lowers = p.lowerdirs.length + p.datadirs.length;

@@ -69,7 +69,8 @@ function formatFlags(flags: MountFlags): string[] {
   return words;
 }
 
-const fuseWords: [keyof FuseOptions, string][] = [
+/** Options of the FUSE server by what they are called. */
+export const fuseWords: readonly (readonly [keyof FuseOptions, string])[] = [
   ['allowOther', 'allow_other'],
   ['allowRoot', 'allow_root'],
   ['autoUnmount', 'auto_unmount'],
