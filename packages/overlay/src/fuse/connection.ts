@@ -72,9 +72,10 @@ export class Connection {
   /**
    * How long attributes of `nodeid` may be kept: not at all while somebody may write to its backing
    * file through a mapping, behind the server's back: a store through a mapping moves mtime without any request.
+   * Nor while the kernel has two inodes of it, which do not know of each other.
    */
   attrValidity(nodeid: number): Validity {
-    return this.backing.hasMappable(nodeid) ? ZERO : this.attrValid;
+    return this.backing.hasMappable(nodeid) || this.ops.isSplit?.(nodeid) ? ZERO : this.attrValid;
   }
 
   /** Fills `caller` from the request's header. Handlers that know a umask add it. */
@@ -133,6 +134,7 @@ export class Connection {
     const { open } = this;
     open.fh = 0;
     open.backingFd = -1;
+    open.lower = false;
     open.keepCache = false;
     open.attrChanged = false;
     return open;

@@ -3,7 +3,7 @@ import { u32, u64 } from '../../test/support/fuse-request.ts';
 import { found, serve } from '../../test/support/fuse-serve.ts';
 import type { OpenOut, Ops } from '../ops/ops.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../sys/constants.ts';
-import { EFBIG, EINVAL, ENOSYS } from '../sys/errno.ts';
+import { EFBIG, EINVAL, ENOSYS, ESTALE } from '../sys/errno.ts';
 import * as f from './flags.ts';
 import * as op from './opcodes.ts';
 
@@ -38,6 +38,28 @@ describe('files', () => {
     expect(openFlags(payload)).toEqual({ flags: f.FOPEN_PASSTHROUGH, id: 1008 });
     call(op.RELEASE, [u64(12), u32(O_RDONLY), u32(0), u64(0)], { nodeid: 5 });
     expect(backing).toEqual(['register 8', 'unregister 1008']);
+  });
+
+  test('a writer beside readers of a lower is ESTALE, nothing having been opened, and the node is split', () => {
+    const { call, ops, notified } = serve(opening({ fh: 12, backingFd: 8, lower: true }));
+    call(op.OPEN, [u32(O_RDONLY), u32(0)], { nodeid: 5 });
+    expect(call(op.OPEN, [u32(O_RDWR), u32(0)], { nodeid: 5 }).error).toBe(-ESTALE);
+    expect(ops.calls.map(({ name }) => name)).toEqual(['open', 'stay', 'split']);
+    expect(notified.map((message) => message.readBigUInt64LE(16))).toEqual([5n]);
+  });
+
+  test('a reader of what has been copied up beside readers of the lower is ESTALE too, and closed again', () => {
+    let lower = true;
+    const { call, ops } = serve({
+      open(_caller, _nodeid, _flags, _kill, out) {
+        Object.assign(out, { fh: 12, backingFd: 8, lower });
+        return 0;
+      },
+    });
+    call(op.OPEN, [u32(O_RDONLY), u32(0)], { nodeid: 5 });
+    lower = false;
+    expect(call(op.OPEN, [u32(O_RDONLY), u32(0)], { nodeid: 5 }).error).toBe(-ESTALE);
+    expect(ops.calls.map(({ name }) => name)).toEqual(['open', 'stay', 'open', 'release', 'split']);
   });
 
   test('while somebody may write to the backing file, attributes are not to be kept', () => {

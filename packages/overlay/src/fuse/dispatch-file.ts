@@ -5,7 +5,7 @@
  * FLUSH is answered ENOSYS: the kernel then never asks again, which saves a waited-for request at
  * each close. There is nothing to flush, as every WRITE has reached the backing file.
  */
-import { EFBIG, EINVAL, ENOSYS, ENXIO } from '../sys/errno.ts';
+import { EFBIG, EINVAL, ENOSYS, ENXIO, ESTALE } from '../sys/errno.ts';
 import type { Connection } from './connection.ts';
 import {
   FOPEN_KEEP_CACHE,
@@ -41,13 +41,26 @@ export function open(c: Connection): number {
   const { request } = c;
   const flags = request.arg32(openIn.flags);
   const kill = (request.arg32(openIn.openFlags) & OPEN_KILL_SUIDGID) !== 0;
+  // First, as what it changes could not be answered for.
+  if (c.backing.refuses(request.nodeid, flags)) return split(c);
   const out = c.takeOpen();
   const result = c.ops.open(c.takeCaller(), request.nodeid, flags, kill, out);
   if (result < 0) return result;
-  encodeOpen(c, OUT_HEADER, request.nodeid, flags);
+  if (!encodeOpen(c, OUT_HEADER, request.nodeid, flags)) {
+    c.ops.release(out.fh);
+    return split(c);
+  }
   // Attributes that the kernel holds were given for long; a store through a mapping would make them wrong.
   if (out.attrChanged || c.backing.hasMappable(request.nodeid)) c.notify.attributes(request.nodeid);
   return openOut.size;
+}
+
+/** Has the path walked again, which leads to the same object under another nodeid (passthrough.ts). */
+function split(c: Connection): number {
+  const { nodeid } = c.request;
+  c.ops.split?.(nodeid);
+  c.notify.attributes(nodeid);
+  return -ESTALE;
 }
 
 export function create(c: Connection): number {
@@ -75,13 +88,19 @@ function replyCreated(c: Connection, flags: number): number {
   return c.replyEntry() + openOut.size;
 }
 
-/** struct fuse_open_out. KEEP_CACHE beside PASSTHROUGH would be refused by the kernel. */
-function encodeOpen(c: Connection, at: number, nodeid: number, flags: number): void {
+/**
+ * struct fuse_open_out. KEEP_CACHE beside PASSTHROUGH would be refused by the kernel. @returns whether the file goes
+ * with those that are open.
+ */
+function encodeOpen(c: Connection, at: number, nodeid: number, flags: number): boolean {
   const { reply, open: out } = c;
   const backingId = c.backing.opened(nodeid, out, flags);
+  if (backingId < 0) return false;
+  if (backingId > 0 && out.lower) c.ops.stay?.(out.fh);
   reply.set64(at + openOut.fh, out.fh);
   reply.setU32(at + openOut.openFlags, backingId > 0 ? FOPEN_PASSTHROUGH : out.keepCache ? FOPEN_KEEP_CACHE : 0);
   reply.setU32(at + openOut.backingId, backingId);
+  return true;
 }
 
 export function read(c: Connection): number {

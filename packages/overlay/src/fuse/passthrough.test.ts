@@ -1,14 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OpenOut } from '../ops/ops.ts';
-import { O_RDONLY, O_RDWR, O_WRONLY } from '../sys/constants.ts';
-import { ELOOP, EPERM } from '../sys/errno.ts';
+import { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../sys/constants.ts';
+import { ELOOP, EPERM, ESTALE } from '../sys/errno.ts';
 import { BackingFiles } from './passthrough.ts';
 
 function open(backingFd: number): OpenOut {
   const out = new OpenOut();
   out.backingFd = backingFd;
   return out;
+}
+
+function below(backingFd: number): OpenOut {
+  return Object.assign(open(backingFd), { lower: true });
 }
 
 function files(register: (fd: number) => number = (fd) => fd + 100) {
@@ -72,6 +76,29 @@ describe('BackingFiles', () => {
     expect(backing.opened(7, open(6), O_RDONLY)).toBe(103);
     expect(calls).toEqual(['register 3', 'register 4']);
     expect(log).toEqual(['passthrough is off: EPERM from the kernel']);
+  });
+
+  test('those that read a lower are joined by their like only', () => {
+    const { backing, calls } = files();
+    expect(backing.opened(7, below(3), O_RDONLY)).toBe(103);
+    expect(backing.opened(7, below(4), O_RDONLY)).toBe(103);
+    const flags = [O_RDONLY, O_RDONLY | O_TRUNC, O_WRONLY, O_RDWR];
+    expect(flags.map((each) => backing.refuses(7, each))).toEqual([false, true, true, true]);
+    // Copied up since, or no longer to be offered.
+    expect([open(5), open(-1), below(-1)].map((out) => backing.opened(7, out, O_RDONLY))).toEqual(
+      Array(3).fill(-ESTALE),
+    );
+    for (let i = 0; i < 2; i++) backing.released(7, O_RDONLY);
+    expect(calls).toEqual(['register 3', 'unregister 103']);
+    expect(backing.refuses(7, O_RDWR)).toBe(false);
+    expect(backing.opened(7, open(5), O_RDWR)).toBe(105);
+  });
+
+  test('a lower that cannot be registered is cached, and goes with writers', () => {
+    const { backing } = files(() => -ELOOP);
+    expect(backing.opened(7, below(3), O_RDONLY)).toBe(0);
+    expect(backing.refuses(7, O_RDWR)).toBe(false);
+    expect(backing.opened(7, open(5), O_RDWR)).toBe(0);
   });
 
   test('hasMappable tells of passthrough files that can be written through a mapping', () => {

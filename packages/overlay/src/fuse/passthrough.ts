@@ -8,13 +8,17 @@
  * while a cached file lives every further open stays cached. The kernel leaves a mode before it
  * sends the RELEASE that is counted here, so the count errs on the safe side.
  *
+ * Readers of a lower file (lower_io=passthrough) cannot be moved when somebody writes to it. What cannot
+ * share their id is refused with -ESTALE, whereupon Linux walks the path again and finds the same object
+ * under another nodeid (Ops.split): a node of its own, which has no open files yet.
+ *
  * Registering needs CAP_SYS_ADMIN in the initial user namespace and a backing filesystem that is
  * not stacked. Where it fails, the open is cached: -EPERM is the same for every file and turns
  * passthrough off, any other errno concerns one file.
  */
 import type { OpenOut } from '../ops/ops.ts';
-import { O_ACCMODE, O_RDWR } from '../sys/constants.ts';
-import { EOPNOTSUPP, EPERM, errnoName } from '../sys/errno.ts';
+import { O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC } from '../sys/constants.ts';
+import { EOPNOTSUPP, EPERM, ESTALE, errnoName } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { FUSE_DEV_IOC_BACKING_CLOSE, FUSE_DEV_IOC_BACKING_OPEN } from './flags.ts';
 import { backingMap } from './layout.ts';
@@ -47,6 +51,8 @@ export function backingDevice(sys: Sys, deviceFd: number): BackingDevice {
 interface NodeFiles {
   /** 0: they are cached. */
   backingId: number;
+  /** The id is that of a lower file. */
+  lower: boolean;
   opens: number;
   /** Those through which a mapping can be written. */
   mappable: number;
@@ -64,17 +70,29 @@ export class BackingFiles {
     this.log = log;
   }
 
-  /** Counts a file just opened. @returns the backing id to answer with, or 0 for a cached file. */
+  /**
+   * Counts a file just opened. @returns the backing id to answer with, 0 for a cached file, or -ESTALE, uncounted,
+   * for one that does not go with those that read a lower.
+   */
   opened(nodeid: number, open: OpenOut, flags: number): number {
     let files = this.nodes.get(nodeid);
     if (!files) {
       if (!this.enabled) return 0;
-      files = { backingId: this.register(open.backingFd), opens: 0, mappable: 0 };
+      const backingId = this.register(open.backingFd);
+      files = { backingId, lower: open.lower && backingId !== 0, opens: 0, mappable: 0 };
       this.nodes.set(nodeid, files);
+    } else if (files.lower && (open.backingFd < 0 || !open.lower)) {
+      return -ESTALE;
     }
     files.opens++;
     if (isMappable(flags)) files.mappable++;
     return files.backingId;
+  }
+
+  /** Whether an open with `flags` does not go with those that read a lower, as it writes. */
+  refuses(nodeid: number, flags: number): boolean {
+    if ((flags & O_ACCMODE) === O_RDONLY && (flags & O_TRUNC) === 0) return false;
+    return this.nodes.get(nodeid)?.lower ?? false;
   }
 
   /** The counterpart of `opened`; `flags` are the same open(2) flags. */

@@ -65,7 +65,6 @@ export class DiskLayer implements Layer {
   readonly dev: number;
   readonly uuid: Buffer;
   readonly writable: boolean;
-  /** Whether a lower stands on its private read-only clone, so that nothing can change an atime. */
   readonly cloned: boolean;
   readonly #sys: Sys;
   readonly #cache: DescriptorCache;

@@ -67,6 +67,8 @@ export interface Layer {
   readonly dev: number;
   /** The filesystem's uuid (s_uuid, 16 bytes; FS_IOC_GETFSUUID), zeros where it has none or does not tell. */
   readonly uuid: Buffer;
+  /** Whether it stands on a private read-only clone of its mount, so that nothing can change an atime. */
+  readonly cloned: boolean;
 
   // ---- looking -------------------------------------------------------------------------------
   /** lstat of (dir, name); fills `out`. */

@@ -36,7 +36,8 @@ const notServed: [(options: MountOptions) => boolean, string][] = [
   // The server always acts with the rights of who mounted.
   [(o) => o.overrideCreds === false, 'nooverride_creds'],
   [(o) => o.fuse.hydrate !== undefined, 'hydrate'],
-  [(o) => o.fuse.lowerIo === 'passthrough', 'lower_io=passthrough'],
+  // A handle names a nodeid, and would be stale from the first split on.
+  [(o) => o.fuse.lowerIo === 'passthrough' && o.overlay.nfsExport === true, 'lower_io=passthrough with nfs_export'],
   [(o) => o.fuse.uidmapping !== undefined, 'uidmapping'],
   [(o) => o.fuse.gidmapping !== undefined, 'gidmapping'],
   [(o) => o.fuse.squashToRoot === true, 'squash_to_root'],

@@ -2,6 +2,9 @@
  * The inode table of a door: nodeids and the references that a door holds. A node stays while the
  * door refers to it (nlookup), while an open handle or a known child does (holds), and is then
  * dropped together with its cached descriptors, so that memory follows what the kernel remembers.
+ *
+ * An object has one nodeid, but for one that was split: it is known by its former nodeids too, each with
+ * references of its own, for as long as the door has any.
  */
 import { type DirInode, detach, type Inode, isDir, releaseReal } from '../overlay/inode.ts';
 import { forgetLazy } from '../overlay/lazy-complete.ts';
@@ -16,6 +19,9 @@ export class Nodes {
   private next = ROOT_ID + 1;
   /** How many nodes have been dropped since the beginning. */
   dropped = 0;
+  /** References to the former nodeids of objects that were split, and how many of those each object has. */
+  private readonly former = new Map<number, number>();
+  private readonly splits = new Map<Inode, number>();
   /** With nfs_export: nodes that a handle may ask for. */
   private readonly forgotten: Forgotten | null;
   /** Part of each handle: one of an earlier mount, where the nodeid was another object's, is stale. */
@@ -80,8 +86,37 @@ export class Nodes {
   forget(nodeid: number, count: number): void {
     const inode = this.byId.get(nodeid);
     if (!inode || inode === this.sb.root) return;
-    inode.nlookup = Math.max(0, inode.nlookup - count);
-    this.prune(inode);
+    if (inode.nodeid === nodeid) {
+      inode.nlookup = Math.max(0, inode.nlookup - count);
+      this.prune(inode);
+      return;
+    }
+    const left = (this.former.get(nodeid) ?? 0) - count;
+    if (left > 0) {
+      this.former.set(nodeid, left);
+      return;
+    }
+    this.former.delete(nodeid);
+    this.byId.delete(nodeid);
+    const others = (this.splits.get(inode) ?? 0) - 1;
+    if (others > 0) this.splits.set(inode, others);
+    else this.splits.delete(inode);
+    this.unhold(inode);
+  }
+
+  /** `inode` gets another nodeid with its next reference. */
+  split(inode: Inode): void {
+    this.former.set(inode.nodeid, inode.nlookup);
+    this.splits.set(inode, (this.splits.get(inode) ?? 0) + 1);
+    this.hold(inode);
+    inode.nodeid = 0;
+    inode.nlookup = 0;
+  }
+
+  isSplit(nodeid: number): boolean {
+    if (this.splits.size === 0) return false;
+    const inode = this.byId.get(nodeid);
+    return inode !== undefined && this.splits.has(inode);
   }
 
   hold(inode: Inode): void {

@@ -42,6 +42,8 @@ export interface OpenOptions {
   copyup?: CopyUpMode;
   /** Bytes: with `auto` and `lazy` a smaller file is copied up whole (see COPYUP_THRESHOLD). */
   copyupThreshold?: number;
+  /** Lower files are offered for passthrough also where they may be written to. */
+  lowerPassthrough?: boolean;
   /** How many directory descriptors may stay open; by default what the limits allow. */
   descriptors?: number;
   /** How many files may be open; more are -ENFILE. By default what the limits allow. */
@@ -109,5 +111,5 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
   if (!(sb instanceof Super)) return fail(sb);
   sb.lazy.mode = options.copyup ?? 'full';
   sb.lazy.threshold = options.copyupThreshold ?? COPYUP_THRESHOLD[sb.lazy.mode];
-  return new OverlayOps(sb, options.openFiles ?? defaultOpenFiles(sys, cache));
+  return new OverlayOps(sb, options.openFiles ?? defaultOpenFiles(sys, cache), options.lowerPassthrough);
 }

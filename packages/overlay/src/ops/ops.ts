@@ -65,6 +65,8 @@ export class OpenOut {
    * lower file could not be moved when somebody writes. Owned by the handle: never close it.
    */
   backingFd = -1;
+  /** `backingFd` is a lower's in a writable mount all the same (lower_io=passthrough): see `split`. */
+  lower = false;
   /** The page cache (or cached listing) of this node may be kept from an earlier open. */
   keepCache = false;
   /** Opening changed more than size and times: a link of a lower hard link was broken off, suid went. */
@@ -177,6 +179,15 @@ export interface Ops {
   copyFileRange(caller: Caller, fhIn: number, offIn: number, fhOut: number, offOut: number, len: number): number;
   /** The last descriptor of `fh` is gone. Never fails. */
   release(fh: number): void;
+  /** The `lower` file of `fh` is read past the server: it stays what it is, whatever is copied up. */
+  stay?(fh: number): void;
+  /**
+   * From its next lookup on the object of `nodeid` has another nodeid, with which it is opened from then on: an
+   * open of this one is -ESTALE. What is open, and everything else that comes with this one, goes on.
+   */
+  split?(nodeid: number): void;
+  /** The object of `nodeid` is known by another nodeid too, so that neither's attributes may be kept. */
+  isSplit?(nodeid: number): boolean;
 
   // ---- directories ---------------------------------------------------------------------------
   opendir(caller: Caller, nodeid: number, out: OpenOut): number;

@@ -12,15 +12,18 @@ import { dropSgid } from './privilege-bits.ts';
 
 export class OverlayFiles extends OverlayAttrs {
   private readonly maxFiles: number;
+  private readonly lowerPassthrough: boolean;
 
-  constructor(sb: Super, maxFiles: number) {
+  /** See OverlayOps. */
+  constructor(sb: Super, maxFiles: number, lowerPassthrough: boolean) {
     super(sb);
     this.maxFiles = maxFiles;
+    this.lowerPassthrough = lowerPassthrough;
   }
 
   open(caller: Caller, nodeid: number, flags: number, killPriv: boolean, out: OpenOut): number {
     const inode = this.nodes.get(nodeid);
-    if (!inode) return -ESTALE;
+    if (!inode || inode.nodeid !== nodeid) return -ESTALE;
     if (inode.type === S_IFLNK) return -ELOOP;
     if (inode.escapedWhiteout) return -ENXIO;
     if (this.files.size >= this.maxFiles) return -ENFILE;
@@ -40,8 +43,13 @@ export class OverlayFiles extends OverlayAttrs {
     out.fh = this.files.add(handle);
     this.nodes.hold(handle.inode);
     out.keepCache = true;
-    const revocable = handle.lazy !== null || (handle.onLower && !this.sb.config.readOnly);
-    out.backingFd = revocable || handle.inode.type !== S_IFREG ? -1 : handle.layer.descriptor(handle.file);
+    out.lower = handle.onLower && !this.sb.config.readOnly;
+    // Who has the file copied up waits to write to it: a reader that comes in between is none to be split from.
+    if (out.lower && (!this.lowerPassthrough || this.sb.asides.has(handle.inode))) return;
+    if (handle.onLower && !handle.layer.cloned) return;
+    if (handle.inode.type === S_IFREG && files.isWhole(handle, this.scratch)) {
+      out.backingFd = handle.layer.descriptor(handle.file);
+    }
   }
 
   create(
@@ -122,5 +130,19 @@ export class OverlayFiles extends OverlayAttrs {
     if (!handle) return;
     files.close(handle);
     this.nodes.unhold(handle.inode);
+  }
+
+  stay(fh: number): void {
+    const handle = this.files.get(fh);
+    if (handle) handle.stays = true;
+  }
+
+  split(nodeid: number): void {
+    const inode = this.nodes.get(nodeid);
+    if (inode?.nodeid === nodeid) this.nodes.split(inode);
+  }
+
+  isSplit(nodeid: number): boolean {
+    return this.nodes.isSplit(nodeid);
   }
 }

@@ -22,9 +22,12 @@ export class OverlayOps extends OverlayDirs implements Ops {
   /** Lazy copy-ups that could not be completed since somebody asked what is pending. */
   private readonly unhydrated = new Map<ByteString, number>();
 
-  /** `maxFiles`: how many files may be open, so that descriptors are left to look and list with. */
-  constructor(sb: Super, maxFiles: number = Number.POSITIVE_INFINITY) {
-    super(sb, maxFiles);
+  /**
+   * `maxFiles`: how many files may be open, so that descriptors are left to look and list with;
+   * `lowerPassthrough`: lower files may be read past us although somebody may write to them.
+   */
+  constructor(sb: Super, maxFiles: number = Number.POSITIVE_INFINITY, lowerPassthrough = false) {
+    super(sb, maxFiles, lowerPassthrough);
   }
 
   hydrate(caller: Caller, budget: number, out: HydrationStep): number {

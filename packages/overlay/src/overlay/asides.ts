@@ -60,6 +60,11 @@ export class Asides {
     return true;
   }
 
+  /** Whether data of `inode` is on its way. */
+  has(inode: Inode): boolean {
+    return this.all.some((aside) => aside.inode === inode);
+  }
+
   /** The file with the first `size` bytes of `inode`, the caller's from now on; null when none was begun. */
   take(inode: Inode, size: number): Made | number | null {
     const aside = this.all.find(({ inode: of, order }) => of === inode && order.size === size);

@@ -40,6 +40,8 @@ export class OpenFile {
   readonly accmode: number;
   /** Still on a lower: look whether the inode's data has been copied up. */
   onLower: boolean;
+  /** It is read past us, and so it stays on the lower. */
+  stays = false;
   /** Of metadata alone: the size that it shows, which its data must not be longer than. */
   limit: number = Number.POSITIVE_INFINITY;
   /** Open for this handle, which counts as one of its users. */
@@ -131,7 +133,7 @@ function truncateOpen(handle: OpenFile, scratch: Stat, killSuid: boolean): numbe
 /** Moves a handle from the lower to the upper once the inode lives there. */
 function follow(handle: OpenFile): number {
   const { upper } = handle.inode;
-  if (!handle.onLower || !upper || !hasUpperData(handle.inode)) return 0;
+  if (!handle.onLower || handle.stays || !upper || !hasUpperData(handle.inode)) return 0;
   const file = upper.layer.open(upper, O_RDONLY);
   if (file < 0) return file;
   // First, or the next use of the handle would take the holes of the upper for zeros.
@@ -148,6 +150,13 @@ function follow(handle: OpenFile): number {
   handle.limit = Number.POSITIVE_INFINITY;
   handle.lazy = lazy;
   return 0;
+}
+
+/** Whether what is shown of `handle`'s file is all of the layer's, so that it may be read past us. */
+export function isWhole(handle: OpenFile, scratch: Stat): boolean {
+  if (handle.lazy !== null) return false;
+  if (handle.limit === Number.POSITIVE_INFINITY) return true;
+  return handle.layer.fstat(handle.file, scratch) >= 0 && scratch.size <= handle.limit;
 }
 
 export function read(handle: OpenFile, buf: Uint8Array, off: number, len: number, pos: number): number {

@@ -164,6 +164,7 @@ function openOps(
     copyAside,
     copyup: fuse.copyup ?? 'auto',
     copyupThreshold: fuse.copyupThreshold,
+    lowerPassthrough: fuse.lowerIo === 'passthrough',
   });
   if (ops instanceof OverlayOps) return ops;
   throw new MountError(ops.errno, ops.message);
