@@ -5,6 +5,7 @@
  */
 import { type ByteString, toText } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
+import { ENODATA } from 'stratafs/internal/sys/errno';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend, OpenDoor, View } from './backend.ts';
@@ -183,6 +184,19 @@ async function view<T>(
   }
 }
 
+/** The directory that a file of a lower has gone through: what a listing leaves of its mark in the upper. */
+async function impureAfterListing(by: Backend, layers: Layers, xino: string): Promise<number> {
+  return view(by, layers, ['redirect_dir=on', 'index=off', 'metacopy=off', `xino=${xino}`], (door) => {
+    const through = `through-${by.name}-${xino}`;
+    ok(door.mkdir(through));
+    ok(door.rename('file0', `${through}/file0`));
+    ok(door.rename(`${through}/file0`, 'file0'));
+    list(door, through);
+    const value = Buffer.alloc(8);
+    return sys.getxattrat(c.AT_FDCWD, `${layers.upper}/${through}`, 'trusted.overlay.impure', value);
+  });
+}
+
 for (const ours of [inProcess, fuse]) {
   describe(ours.name, () => {
     for (const [name, layout] of Object.entries(layouts)) {
@@ -220,5 +234,21 @@ for (const ours of [inProcess, fuse]) {
         }
       });
     }
+
+    it('takes the impure mark away where numbers depend on it', { timeout: 120_000 }, async (context) => {
+      for (const lowers of [['ext4'], ['tmpfs']] as const) {
+        const layers =
+          ours.unavailable(base) ?? kernel.unavailable(base) ?? prepare({ upper: 'ext4', lowers: [...lowers] });
+        if (typeof layers === 'string') {
+          context.skip(layers);
+          return;
+        }
+        for (const xino of ['off', 'auto', 'on']) {
+          const kept = await impureAfterListing(kernel, layers, xino);
+          expect(kept).toBe(xino === 'off' && lowers[0] === 'tmpfs' ? 1 : -ENODATA);
+          expect([xino, await impureAfterListing(ours, layers, xino)]).toEqual([xino, kept]);
+        }
+      }
+    });
   });
 }

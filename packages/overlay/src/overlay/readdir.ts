@@ -155,9 +155,13 @@ export function list(sb: Super, dir: DirInode): ListedEntry[] | number {
   return dir.listing.entries;
 }
 
-/** A listing is the opportunity to take the mark from an impure directory that holds nothing with an origin any more. */
+/**
+ * A listing is the opportunity to take the mark from an impure directory that holds nothing with an origin any more,
+ * where the mark is what numbers depend on (kernel: ovl_iterate).
+ */
 function purify(sb: Super, dir: DirInode, entries: readonly ListedEntry[]): void {
   if (dir.isMerge || !dir.upper || sb.config.readOnly || !isImpure(sb, dir)) return;
+  if (!sb.sameFs && sb.config.xino === 'off') return;
   for (const entry of entries) {
     const real = entry.ino;
     if (entryIno(sb, dir, entry) !== real) return;
