@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { chooseBackend } from 'stratafs/internal/mount/backend';
 import { absoluteLayers, checkMount } from 'stratafs/internal/mount/checks';
 import { isMountError } from 'stratafs/internal/mount/mount-error';
-import { parseOptions } from 'stratafs/internal/mount/options';
+import { parseOptions } from 'stratafs/internal/mount/parse-options';
 import { spawnServer } from 'stratafs/internal/serve/spawn';
 import { usedByServer } from 'stratafs/internal/serve/state';
 import { type ByteString, fromText, toText } from 'stratafs/internal/sys/bytes';

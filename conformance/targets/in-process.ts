@@ -3,7 +3,7 @@
  * (PermittedOps), and before that the little that the VFS does for every filesystem (in-process/).
  */
 import { randomBytes } from 'node:crypto';
-import { parseOptions } from 'stratafs/internal/mount/options';
+import { parseOptions } from 'stratafs/internal/mount/parse-options';
 import { openOverlay } from 'stratafs/internal/ops/open-overlay';
 import type * as o from 'stratafs/internal/ops/ops';
 import { OverlayOps } from 'stratafs/internal/ops/overlay-ops';

@@ -3,7 +3,7 @@
  * words, and mounts such an upper only when what was pending has been completed.
  */
 import { randomBytes } from 'node:crypto';
-import { parseOptions } from 'stratafs/internal/mount/options';
+import { parseOptions } from 'stratafs/internal/mount/parse-options';
 import { openOverlay } from 'stratafs/internal/ops/open-overlay';
 import { OverlayOps } from 'stratafs/internal/ops/overlay-ops';
 import { errnoName } from 'stratafs/internal/sys/errno';

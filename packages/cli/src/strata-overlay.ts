@@ -5,7 +5,7 @@
  * such a program. What it does not know it warns of, as its model does; success is silent.
  */
 import { dropDispensable } from 'stratafs/internal/mount/backend';
-import { parseOptions } from 'stratafs/internal/mount/options';
+import { parseOptions } from 'stratafs/internal/mount/parse-options';
 import { type ByteString, toText } from 'stratafs/internal/sys/bytes';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { byteArguments } from './argv.ts';

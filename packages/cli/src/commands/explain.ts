@@ -1,7 +1,7 @@
 /** `strata explain`: which layer serves a path of a union and why, in words. */
 import { type Explanation, explain as explainPath, type LayerAnswer } from 'stratafs/internal/diff/explain';
 import { openLayers } from 'stratafs/internal/diff/open-layers';
-import { parseOptions } from 'stratafs/internal/mount/options';
+import { parseOptions } from 'stratafs/internal/mount/parse-options';
 import { show } from 'stratafs/internal/mount/paths';
 import { type ByteString, fromText, printable } from 'stratafs/internal/sys/bytes';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from 'stratafs/internal/sys/constants';

@@ -1,6 +1,6 @@
 /** `strata hydrate`: completes lazy copy-ups, of a mount, of a run or of layers that are not mounted. */
 import { absoluteLayers } from 'stratafs/internal/mount/checks';
-import { parseOptions } from 'stratafs/internal/mount/options';
+import { parseOptions } from 'stratafs/internal/mount/parse-options';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { CliError, usageError } from '../cli-error.ts';

@@ -1,7 +1,7 @@
 /** `strata mount`: makes a mount, or lists those that are there. Exit statuses are mount(8)'s. */
 import { InvalidArgumentError } from 'commander';
 import type { Backend } from 'stratafs/internal/mount/backend';
-import { parseOptions } from 'stratafs/internal/mount/options';
+import { parseOptions } from 'stratafs/internal/mount/parse-options';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { CliError } from '../cli-error.ts';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NEEDS_MOUNTS, NEEDS_UPPER, privileged, upperBase } from '../../test/support/privilege.ts';
 import { mountKernel } from '../mount/kernel-mount.ts';
-import { parseOptions } from '../mount/options.ts';
+import { parseOptions } from '../mount/parse-options.ts';
 import { Super } from '../overlay/super.ts';
 import { fromText, toText } from '../sys/bytes.ts';
 import { AT_FDCWD, CLONE_NEWNS, MNT_DETACH, MS_PRIVATE, MS_REC, S_IFCHR } from '../sys/constants.ts';

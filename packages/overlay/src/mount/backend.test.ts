@@ -3,7 +3,7 @@ import { ENODEV, ENOENT } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { type Backend, chooseBackend } from './backend.ts';
 import { isMountError } from './mount-error.ts';
-import { parseOptions } from './options.ts';
+import { parseOptions } from './parse-options.ts';
 
 /** A process that may mount the kernel's overlay. */
 const able = {

@@ -15,7 +15,7 @@ import { openSys } from '../sys/sys-koffi.ts';
 import { absoluteLayers, type CheckRules, checkMount } from './checks.ts';
 import { mountKernel } from './kernel-mount.ts';
 import { isMountError, type MountError } from './mount-error.ts';
-import { parseOptions } from './options.ts';
+import { parseOptions } from './parse-options.ts';
 
 const sys = openSys();
 let top: string;

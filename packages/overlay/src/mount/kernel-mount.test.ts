@@ -12,7 +12,7 @@ import { escapeLayer } from './escape.ts';
 import { mountKernel } from './kernel-mount.ts';
 import { isMountError, type MountError } from './mount-error.ts';
 import { mountAt, overlayLayers, readMountinfo } from './mountinfo.ts';
-import { parseOptions } from './options.ts';
+import { parseOptions } from './parse-options.ts';
 
 describe('mountKernel', () => {
   const sys = openSys();

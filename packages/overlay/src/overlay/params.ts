@@ -1,6 +1,6 @@
 /**
  * The overlay's own mount options, as the kernel's fs/overlayfs/params.c holds them: what was
- * asked (mount/options.ts reads the `-o` text), and `resolveParams`, which applies the
+ * asked (mount/parse-options.ts reads the `-o` text), and `resolveParams`, which applies the
  * implications and conflicts that the kernel applies, with the same errno.
  */
 import type { ByteString } from '../sys/bytes.ts';

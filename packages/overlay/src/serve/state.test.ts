@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { parseOptions } from '../mount/options.ts';
+import { parseOptions } from '../mount/parse-options.ts';
 import { makedev, Stat } from '../sys/stat.ts';
 import { leaveRuntimeDir, makeRuntimeDir, runtimeDirs } from './runtime-dir.ts';
 import {

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseOptions } from '../../src/mount/options.ts';
+import { parseOptions } from '../../src/mount/parse-options.ts';
 import { serveConfig } from '../../src/serve/config.ts';
 import { type SpawnedServer, spawnServer } from '../../src/serve/spawn.ts';
 import { fromText } from '../../src/sys/bytes.ts';

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { escapeLayer, escapeValue, parseLayerList, splitOptions, unescapeValue } from './escape.ts';
 import { formatOptions } from './format-options.ts';
 import { isMountError } from './mount-error.ts';
-import { type MountOptions, parseOptions } from './options.ts';
+import type { MountOptions } from './options.ts';
+import { parseOptions } from './parse-options.ts';
 
 const bytes = fc.string({ unit: fc.integer({ min: 1, max: 255 }).map((c) => String.fromCharCode(c)), minLength: 1 });
 /** Paths rich in the bytes that the grammar cares for. */
