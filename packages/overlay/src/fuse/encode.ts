@@ -2,7 +2,7 @@
  * Encoders of reply payloads that are more than a field or two: attributes, entries, statfs, statx.
  * Each writes at an absolute position of a Wire; offsets are in layout.ts. Pure.
  */
-import { STATX_BASIC_STATS, STATX_BTIME } from '../sys/constants.ts';
+import { S_IFDIR, STATX_BASIC_STATS, STATX_BTIME } from '../sys/constants.ts';
 import { major, minor, type Stat, type StatFs } from '../sys/stat.ts';
 import { attr, attrOut, entryOut, statfsOut, statx, statxOut } from './layout.ts';
 import type { Wire } from './wire.ts';
@@ -17,6 +17,16 @@ export interface Validity {
 export function validity(seconds: number): Validity {
   const sec = Math.floor(seconds);
   return { sec, nsec: Math.floor((seconds - sec) * 1e9) };
+}
+
+/**
+ * What programs are told is the size to read a directory in, whatever the layers say: the C library asks for
+ * as much at a time, and the kernel passes that on. Four requests of 32 KiB would carry what one does.
+ */
+const DIRECTORY_BLKSIZE: number = 128 * 1024;
+
+function blksizeOf(stat: Stat): number {
+  return stat.type === S_IFDIR ? Math.max(stat.blksize, DIRECTORY_BLKSIZE) : stat.blksize;
 }
 
 /** struct fuse_attr. */
@@ -35,7 +45,7 @@ function encodeAttr(wire: Wire, at: number, stat: Stat): void {
   wire.setU32(at + attr.uid, stat.uid);
   wire.setU32(at + attr.gid, stat.gid);
   wire.setU32(at + attr.rdev, stat.rdev);
-  wire.setU32(at + attr.blksize, stat.blksize);
+  wire.setU32(at + attr.blksize, blksizeOf(stat));
   wire.setU32(at + attr.flags, 0);
 }
 
@@ -81,7 +91,7 @@ export function encodeStatx(wire: Wire, at: number, stat: Stat, valid: Validity)
   wire.setU32(at + statxOut.attrValidNsec, valid.nsec);
   const sx = at + statxOut.stat;
   wire.setU32(sx + statx.mask, STATX_BASIC_STATS | (stat.mask & STATX_BTIME));
-  wire.setU32(sx + statx.blksize, stat.blksize);
+  wire.setU32(sx + statx.blksize, blksizeOf(stat));
   wire.set64(sx + statx.attributes, stat.attributes);
   wire.setU32(sx + statx.nlink, stat.nlink);
   wire.setU32(sx + statx.uid, stat.uid);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { message } from '../../test/support/fuse-request.ts';
-import { S_IFREG, STATX_BASIC_STATS, STATX_BTIME } from '../sys/constants.ts';
+import { S_IFDIR, S_IFREG, STATX_BASIC_STATS, STATX_BTIME } from '../sys/constants.ts';
 import { ENOENT } from '../sys/errno.ts';
 import { makedev, Stat, StatFs } from '../sys/stat.ts';
 import { encodeAttrOut, encodeEntry, encodeStatfs, encodeStatx, validity } from './encode.ts';
@@ -163,6 +163,19 @@ describe('encoders', () => {
     stat.mask = STATX_BASIC_STATS;
     encodeStatx(wire, 0, stat, validity(7));
     expect(wire.u32(32)).toBe(STATX_BASIC_STATS);
+  });
+
+  test.each([
+    ['a directory is read in 128 KiB', S_IFDIR, 4096, 131_072],
+    ['or in more where its layer wants more', S_IFDIR, 1 << 20, 1 << 20],
+    ['a file keeps the size of its layer', S_IFREG, 4096, 4096],
+  ])('st_blksize: %s', (_, mode, blksize, shown) => {
+    const stat = Object.assign(sample(), { mode, blksize });
+    const wire = new Wire(288);
+    encodeAttrOut(wire, 0, stat, validity(1));
+    expect(wire.u32(96)).toBe(shown);
+    encodeStatx(wire, 0, stat, validity(1));
+    expect(wire.u32(36)).toBe(shown);
   });
 
   test('statfs', () => {

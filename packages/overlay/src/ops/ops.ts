@@ -193,7 +193,8 @@ export interface Ops {
   opendir(caller: Caller, nodeid: number, out: OpenOut): number;
   /**
    * Emits entries from position `off` on (0 the beginning, which reads the directory anew; else an
-   * `off` that `add` was given) until `sink.fits` says no or the end. @returns 0 or a negative errno.
+   * `off` that `add` was given) until `sink.fits` says no or the end; with `plus` it may stop between them, as
+   * long as something was emitted. @returns 0 or a negative errno.
    */
   readdir(caller: Caller, fh: number, off: number, plus: boolean, sink: DirSink): number;
   fsyncdir(caller: Caller, fh: number, dataOnly: boolean): number;

@@ -8,6 +8,9 @@ import { EBADF, ENOENT } from '../sys/errno.ts';
 import { type Caller, type DirSink, EntryOut, type OpenOut } from './ops.ts';
 import { OverlayFiles } from './overlay-files.ts';
 
+/** So many names come with attributes before it is known whether the caller wants them; then he is asked again. */
+const UNASKED = 200;
+
 export class OverlayDirs extends OverlayFiles {
   opendir(_caller: Caller, nodeid: number, out: OpenOut): number {
     const dir = this.dir(nodeid);
@@ -22,7 +25,7 @@ export class OverlayDirs extends OverlayFiles {
     return 0;
   }
 
-  readdir(_caller: Caller, fh: number, off: number, plus: boolean, sink: DirSink): number {
+  readdir(caller: Caller, fh: number, off: number, plus: boolean, sink: DirSink): number {
     const handle = this.dirs.get(fh);
     if (!handle) return -EBADF;
     const dir = handle.inode;
@@ -36,8 +39,10 @@ export class OverlayDirs extends OverlayFiles {
       if (!sink.fits(name.length)) return 0;
       sink.add(name, (at === 0 ? dir : (dir.parent ?? dir)).ino, DT_DIR, at + 1, null);
     }
-    const entries = handle.entries;
-    for (let at = indexAfter(entries, Math.max(off, DOTS)); at < entries.length; at++) {
+    const { entries } = handle;
+    const end =
+      plus && off === 0 && !this.lookers.looks(caller.pid) ? Math.min(entries.length, UNASKED) : entries.length;
+    for (let at = indexAfter(entries, Math.max(off, DOTS)); at < end; at++) {
       const entry = entries[at];
       if (!sink.fits(entry.name.length)) return 0;
       if (!plus) {

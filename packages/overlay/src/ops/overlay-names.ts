@@ -12,7 +12,7 @@ import type { Caller, EntryOut } from './ops.ts';
 import { OverlayState } from './overlay-state.ts';
 
 export class OverlayNames extends OverlayState {
-  lookup(_caller: Caller, parent: number, name: ByteString, out: EntryOut): number {
+  lookup(caller: Caller, parent: number, name: ByteString, out: EntryOut): number {
     // A handle is being opened: `.` is the object itself, whatever it is.
     if (name === '.') {
       const inode = this.nodes.recall(parent);
@@ -27,6 +27,7 @@ export class OverlayNames extends OverlayState {
       return inode;
     }
     mapAttr(inode, out.attr);
+    if (dir.listing !== null && inode.nlookup === 0) this.lookers.looked(caller.pid);
     this.nodes.refer(inode, out);
     return 0;
   }

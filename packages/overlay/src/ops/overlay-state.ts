@@ -6,6 +6,7 @@ import type { Super } from '../overlay/super.ts';
 import { ENOTDIR, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { Handles } from './handles.ts';
+import { Lookers } from './lookers.ts';
 import { Nodes } from './nodes.ts';
 
 /** An open directory: its listing as it was when it was last read from the start. */
@@ -19,6 +20,7 @@ export class OverlayState {
   readonly nodes: Nodes;
   protected readonly files: Handles<files.OpenFile> = new Handles();
   protected readonly dirs: Handles<OpenDir> = new Handles();
+  protected readonly lookers: Lookers = new Lookers();
   protected readonly scratch: Stat = new Stat();
 
   constructor(sb: Super) {
