@@ -15,6 +15,7 @@ const HIGH = 32n;
 export class LowerNumbers {
   readonly #known = new Set<bigint>();
   readonly #knownElsewhere = new Set<bigint>();
+  readonly #births = new Set<string>();
 
   /** `upperRoot` tells which lowers lie on the upper's filesystem. */
   constructor(sys: Sys, lowers: readonly ByteString[], upperRoot: ByteString) {
@@ -25,17 +26,27 @@ export class LowerNumbers {
       const fd = sys.openat(c.AT_FDCWD, lower, c.O_RDONLY | c.O_DIRECTORY | c.O_NOATIME, 0);
       sys.fstat(fd, st);
       const numbers = st.dev === dev ? this.#known : this.#knownElsewhere;
-      numbers.add(st.ino);
+      this.#add(st, numbers);
       this.#collect(sys, fd, numbers);
       sys.close(fd);
     }
+  }
+
+  #add({ ino, btime, btimeNsec }: Stat, numbers: Set<bigint>): void {
+    numbers.add(ino);
+    this.#births.add(`${btime}.${btimeNsec}`);
+  }
+
+  /** Whether something in a lower was born then. */
+  hasBirth(sec: number, nsec: number): boolean {
+    return this.#births.has(`${sec}.${nsec}`);
   }
 
   #collect(sys: Sys, dirfd: number, numbers: Set<bigint>): void {
     const st = new Stat();
     for (const name of listNames(sys, dirfd)) {
       sys.statx(dirfd, name, c.AT_SYMLINK_NOFOLLOW, st);
-      numbers.add(st.ino);
+      this.#add(st, numbers);
       if (st.type === c.S_IFDIR) {
         const fd = sys.openat(dirfd, name, c.O_RDONLY | c.O_DIRECTORY | c.O_NOFOLLOW | c.O_NOATIME, 0);
         this.#collect(sys, fd, numbers);

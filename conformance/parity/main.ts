@@ -97,13 +97,13 @@ function options(mode: string): RunOptions {
 
 async function runMode(mode: string): Promise<boolean> {
   const said = options(mode);
-  const { ops, mismatches, swaps, tally } = await run(said, tell);
+  const { ops, mismatches, swaps, trees, parted, tally } = await run(said, tell);
   console.log(tally.table());
   const few = ops < 10_000 ? [] : tally.tooFew();
   if (few.length > 0) {
     console.log(`too rare, or too often failing: ${few.join(', ')}`);
   }
-  console.log(`mode ${mode}, ${swaps} swaps each way`);
+  console.log(`mode ${mode}, ${swaps} swaps each way, ${trees} trees compared, ${parted} rounds ended early`);
   console.log(`ops ${ops}, mismatches ${mismatches}, seed ${said.seed}`);
   return mismatches === 0 && few.length === 0;
 }

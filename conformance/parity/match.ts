@@ -10,6 +10,8 @@ import type { Sys } from 'stratafs/internal/sys/sys';
 import { tick } from '../calls.ts';
 import { differences, type Snapshot, sealed } from '../snapshot.ts';
 import { Caller } from './caller.ts';
+import { Completed } from './completed.ts';
+import { Descriptors } from './descriptors.ts';
 import { kinds } from './kinds/all.ts';
 import { LinkedNames } from './linked-names.ts';
 import { look } from './look.ts';
@@ -17,6 +19,7 @@ import { LowerNumbers } from './lower-numbers.ts';
 import type { Mode } from './modes.ts';
 import type { Operation } from './operation.ts';
 import { Pair } from './pair.ts';
+import { mergedPath } from './places.ts';
 import { isFailure, Turn } from './turn.ts';
 import { Twins } from './twins.ts';
 import { UpperView } from './upper-view.ts';
@@ -36,20 +39,6 @@ export interface Outcome {
   /** The sides differ from here on, as they may: there is nothing more to compare on these layers. */
   readonly parted?: true;
 }
-
-/** Kinds that open for writing, and need not write. */
-const opening: readonly string[] = [
-  'open',
-  'slot-open',
-  'truncate',
-  'write',
-  'create',
-  'direct-write',
-  'too-long',
-  'lock',
-  'watch',
-  'protect',
-];
 
 /** A link count as look.ts writes it. */
 const LINKS = / (\d+)l\b/g;
@@ -81,8 +70,9 @@ export class Match {
   readonly pair: Pair;
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
-  /** Slots whose file was made without a name. */
-  readonly #unnamed = new Set<number>();
+  #descriptors: Descriptors | null = null;
+  /** null where no file has its metadata alone copied up. */
+  #completed: Completed | null = null;
   #twins: Twins | null = null;
   /** docs/differences.md, "`index`: when a lower hard link has been copied up"; null without an index. */
   #linked: LinkedNames | null = null;
@@ -109,6 +99,7 @@ export class Match {
     await this.#leave();
     this.#twins = null;
     this.#linked = this.#index ? new LinkedNames() : null;
+    this.#completed = this.#metacopy ? new Completed(this.#sys) : null;
     this.#remounted = false;
     this.pair.reset(seed);
     cut?.(this.pair.lowers);
@@ -126,6 +117,7 @@ export class Match {
     await this.pair.mount();
     const [kernel, ours] = this.pair.merged;
     this.#turns = [new Turn(this.#sys, true, kernel), new Turn(this.#sys, false, ours)];
+    this.#descriptors = new Descriptors(...this.#turns);
     this.#twins = this.#userns ? new Twins(this.#turns, this.#twins) : null;
   }
 
@@ -156,52 +148,62 @@ export class Match {
 
   #play(op: Operation): Outcome {
     const [kernel, ours] = this.#turns!;
-    if (op.kind === 'slot-link' && this.#adrift(op.slot)) {
+    const descriptors = this.#descriptors!;
+    if (op.kind === 'slot-link' && descriptors.adrift(op.slot)) {
       return { mismatch: null, result: 'EBADF' };
     }
     this.#twins?.look(op);
     if (this.#userns && op.kind === 'too-long') {
       this.#strip(op.path);
     }
-    const [expected, times] = this.#turn(kernel, op);
-    const [got, own] = this.#turn(ours, op);
+    this.#completed?.begin(kernel, this.pair.stores[0], pathsOf(op));
+    const [expected, times, moves] = this.#turn(kernel, op);
+    this.#completed?.end();
+    const [got, own, ownMoves] = this.#turn(ours, op);
     if (this.#userns && op.kind === 'slot-map' && op.flags === 2) {
       this.#touch(op.slot);
     }
-    if (op.kind === 'slot-tmpfile') {
-      this.#unnamed.add(op.slot);
-    } else if (op.kind === 'slot-open' || (op.kind === 'slot-link' && !isFailure(got))) {
-      this.#unnamed.delete(op.slot);
-    }
+    descriptors.learn(op, got);
     this.#twins?.look(op);
     if (this.#twins?.keptCapabilities(op)) {
       return { mismatch: null, result: expected, parted: true };
     }
+    const [its, said] = [expected, this.#counted(op, expected, this.#timed(op, expected, got))].map((result) =>
+      this.#comparable(result, op),
+    );
     if (
-      (this.#comparable(expected, op) ===
-        this.#comparable(this.#counted(expected, this.#timed(op, expected, got)), op) &&
+      (its === said &&
         times.every(
           (change, i) =>
-            agree(this.#comparable(change, op), this.#comparable(own[i], op)) || this.#forgives(op, change, own[i]),
+            agree(this.#comparable(change, op), this.#comparable(own[i], op)) || this.#forgives(change, own[i]),
         )) ||
-      (op.kind === 'slot-map' && this.#readsAlike(op)) ||
-      this.#keepsBits(op) ||
-      (op.slot >= 0 && this.#adrift(op.slot)) ||
-      (op.other >= 0 && this.#adrift(op.other))
+      descriptors.mapsCopy(op, its, said) ||
+      descriptors.keepsBits(op, its, said) ||
+      descriptors.adrift(op.slot) ||
+      descriptors.adrift(op.other)
     ) {
       return { mismatch: null, result: expected };
     }
     // docs/differences.md, "copy_file_range(2) between a lower and an upper": the bytes are there by one side only.
-    const copied = op.kind === 'slot-copy' && expected.startsWith('EXDEV') && !isFailure(got);
+    const copied = this.#onDisk && op.kind === 'slot-copy' && expected.startsWith('EXDEV') && !isFailure(got);
     // docs/differences.md, "With O_DIRECT": the bytes are there by ours only.
-    const aligned = op.kind === 'direct-write' && expected.startsWith('EINVAL') && !isFailure(got);
+    const aligned =
+      this.#onDisk &&
+      op.kind === 'direct-write' &&
+      expected.startsWith('EINVAL') &&
+      !isFailure(got) &&
+      descriptors.elsewhere(op.path);
     if (copied || aligned || this.#twins?.explain(op, expected, got)) {
       return { mismatch: null, result: expected, parted: true };
     }
     return {
       mismatch: {
         what: 'result',
-        lines: [`kernel: ${expected} ${times.join(' ')}`, `ours:   ${got} ${own.join(' ')}`],
+        lines: [
+          `kernel: ${expected} ${times.join(' ')}`,
+          `ours:   ${got} ${own.join(' ')}`,
+          ...(expected === got ? [`mtimes of the kernel's: ${moves.join(', ')}`, `of ours: ${ownMoves.join(', ')}`] : []),
+        ],
       },
       result: expected,
     };
@@ -226,16 +228,6 @@ export class Match {
     }
   }
 
-  /**
-   * docs/differences.md, on mappings: a descriptor from before a copy-up maps the lower by the
-   * kernel, the copy by ours. What it reads is the same.
-   */
-  #readsAlike(op: Operation): boolean {
-    const [kernel, ours] = this.#turns!;
-    const written = op.flags === 2;
-    return !written && kernel.read(kernel.slots[op.slot], 0, 9000) === ours.read(ours.slots[op.slot], 0, 9000);
-  }
-
   /** Without what differs in a user namespace (view.ts) or on a disk: blocks, and whether a number changed. */
   #comparable(result: string, op: Operation): string {
     const said = this.#linked?.comparable(result, [op.path, op.to]) ?? result;
@@ -243,7 +235,7 @@ export class Match {
   }
 
   /** Ours, with the kernel's counts of links and blocks where the rows on them let these differ by one. */
-  #counted(expected: string, got: string): string {
+  #counted(op: Operation, expected: string, got: string): string {
     const counts = [...expected.matchAll(LINKS)].map(([, count]) => Number(count));
     const blocks = [...expected.matchAll(BLOCKS)].map(([, count]) => Number(count));
     if (this.#onDisk) {
@@ -252,14 +244,30 @@ export class Match {
         return Math.abs(its - Number(count)) === BLOCK ? ` ${its}b` : text;
       });
     }
-    return this.#entriesCount
-      ? got.replace(LINKS, (text, count) => (counts.shift() === Number(count) + 1 ? ` ${Number(count) + 1}l` : text))
-      : got;
+    if (!this.#entriesCount) {
+      return got;
+    }
+    const raw = new Set(pathsOf(op).map((path) => this.#rawLinks(mergedPath(this.#turns![0], path, c.O_NOFOLLOW))));
+    return got.replace(LINKS, (text, count) => {
+      const its = counts.shift();
+      return its === Number(count) + 1 && (op.slot >= 0 || raw.has(its)) ? ` ${its}l` : text;
+    });
+  }
+
+  /** How many links what is merged at `path` has in the kernel's upper, its index entry among them; -1 for none. */
+  #rawLinks(path: ByteString | null): number {
+    const st = new Stat();
+    const at = `${this.pair.stores[0].upper}/${path}`;
+    return path !== null && this.#sys.statx(c.AT_FDCWD, at, c.AT_SYMLINK_NOFOLLOW, st) === 0 ? st.nlink : -1;
   }
 
   /** Ours, with the kernel's time where the row on the data of a file of metadata alone lets statx tell another. */
   #timed(op: Operation, expected: string, got: string): string {
-    if (!this.#metacopy || op.kind !== 'statx' || !/ \| 10[0-7]{4} /.test(expected)) {
+    if (this.#completed === null || op.kind !== 'statx' || !/ \| 10[0-7]{4} /.test(expected)) {
+      return got;
+    }
+    const path = mergedPath(this.#turns![0], op.path);
+    if (path === null || !this.#completed.has(this.pair.stores, path)) {
       return got;
     }
     const its = expected.split(' ');
@@ -271,8 +279,8 @@ export class Match {
   }
 
   /** docs/differences.md, "The data of a file of metadata alone": copied up with its times as they were. */
-  #forgives(op: Operation, kernels: string, ours: string): boolean {
-    return this.#metacopy && opening.includes(op.kind) && kernels === 'm' && ours === '-';
+  #forgives(kernels: string, ours: string): boolean {
+    return this.#completed?.now === true && kernels === 'm' && ours === '-';
   }
 
   #differences(kernel: Snapshot, ours: Snapshot): string[] {
@@ -293,7 +301,8 @@ export class Match {
       for (const [path, entry] of kernel) {
         const own = ours.get(path) as Record<string, string> | undefined;
         if (own === undefined) continue;
-        if (Number(entry.nlink) === Number(own.nlink) + 1) own.nlink = entry.nlink;
+        const entries = !/^(upper|index|work)\b/.test(path) && Number(entry.nlink) === this.#rawLinks(path);
+        if (entries && Number(entry.nlink) === Number(own.nlink) + 1) own.nlink = entry.nlink;
         const [mark, its] = [entry, own].map((at) => /^55([0-9a-f]+)$/.exec(at[NLINK] ?? '')?.[1]);
         if (mark && its && fromHex(mark) === fromHex(its) + 1) own[NLINK] = entry[NLINK];
         // The entry of what has no name left.
@@ -303,52 +312,14 @@ export class Match {
         }
       }
     }
-    if (this.#metacopy) {
-      for (const [path, entry] of kernel) {
-        const own = ours.get(path);
-        // The same row of docs/differences.md; after a swap each side shows what the other has written.
-        const moved = entry.mtime === 'now' || (this.#remounted && own?.mtime === 'now');
-        if (own !== undefined && entry.content !== undefined && moved) {
-          (entry as Record<string, string>).mtime = own.mtime;
-        }
-      }
-    }
+    this.#completed?.forgive(kernel, ours, this.pair.stores, this.#remounted);
     return differences(kernel, ours, "the kernel's", 'ours');
   }
 
-  /** docs/differences.md, "what root gives an own file that has had no name yet": from here on the modes differ. */
-  #keepsBits(op: Operation): boolean {
-    const [kernel, ours] = this.#turns!;
-    if (op.user !== 0 || !this.#unnamed.has(op.slot) || !['slot-chown', 'slot-truncate'].includes(op.kind)) {
-      return false;
-    }
-    kernel.closeSlot(op.slot);
-    ours.closeSlot(op.slot);
-    return true;
-  }
-
-  /**
-   * docs/differences.md, "An unlinked lower file that is still open": from here on the two are
-   * different files, and the slot is closed.
-   */
-  #adrift(slot: number): boolean {
-    const [kernel, ours] = this.#turns!;
-    const [st, own] = [new Stat(), new Stat()];
-    if (this.#sys.fstat(kernel.slots[slot], st) < 0 || this.#sys.fstat(ours.slots[slot], own) < 0) {
-      return false;
-    }
-    if (!(own.nlink === 0 && st.nlink > 0)) {
-      return false;
-    }
-    kernel.closeSlot(slot);
-    ours.closeSlot(slot);
-    return true;
-  }
-
-  #turn(turn: Turn, op: Operation): [result: string, times: string[]] {
+  #turn(turn: Turn, op: Operation): [result: string, times: string[], moves: string[]] {
     const { sys } = turn;
     const watched = op.watched === 1;
-    const paths = [op.path, op.to].filter((path) => path !== '');
+    const paths = pathsOf(op);
     const before = watched ? paths.flatMap((path) => this.#times(turn, path)) : [];
     const began = Date.now();
     sys.umask(op.umask);
@@ -361,7 +332,11 @@ export class Match {
       result += ` | ${look(turn, turn.slots[op.slot], '')}`;
     }
     const after = watched && !isFailure(result) ? paths.flatMap((path) => this.#times(turn, path)) : [];
-    return [result, after.map((now, i) => changes(before[i], now, began))];
+    return [
+      result,
+      after.map((now, i) => changes(before[i], now, began)),
+      after.map((now, i) => `${mtimeOf(before[i])} to ${mtimeOf(now)}`),
+    ];
   }
 
   /** Of a path, then of the directory that holds it. */
@@ -416,10 +391,18 @@ export class Match {
   }
 }
 
+function pathsOf(op: Operation): ByteString[] {
+  return [op.path, op.to].filter((path) => path !== '');
+}
+
 interface Times {
   readonly sec: number;
   readonly nsec: number;
   readonly ino: bigint;
+}
+
+function mtimeOf(times: Times | null): string {
+  return times === null ? 'nothing' : `${times.sec}.${String(times.nsec).padStart(9, '0')}`;
 }
 
 /** The filesystems' clock moves in steps, of 10 ms at most; what changes twice within one has the same time. */

@@ -36,6 +36,10 @@ export interface Report {
   readonly ops: number;
   readonly mismatches: number;
   readonly swaps: number;
+  /** How often the whole trees were compared, at swaps too. */
+  readonly trees: number;
+  /** Rounds that ended early, since the sides had come to differ as they may. */
+  readonly parted: number;
   readonly tally: Tally;
 }
 
@@ -58,7 +62,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
   const match = new Match(sys, mode);
   const rnd = random(options.seed);
   const tally = new Tally(kindsOf(mode));
-  let [done, mismatches, swaps] = [0, 0, 0];
+  let [done, mismatches, swaps, trees, endedEarly] = [0, 0, 0, 0, 0];
 
   const mismatched = async (round: Case, mismatch: Mismatch): Promise<void> => {
     mismatches++;
@@ -98,6 +102,9 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
       if (mismatch !== null) {
         await mismatched(all(), mismatch);
       }
+      if (parted) {
+        endedEarly++;
+      }
       return mismatch !== null || parted ? null : result;
     };
     for (let n = 1; n <= SWAPS * options.swapEvery; n++) {
@@ -116,6 +123,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
         if ((await took(operation({ kind: CHECK }))) === null) {
           return;
         }
+        trees++;
         if (swap) {
           if ((await took(operation({ kind: SWAP }))) === null) {
             return;
@@ -140,5 +148,5 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
   } finally {
     await match.close();
   }
-  return { mode: options.mode, ops: done, mismatches, swaps, tally };
+  return { mode: options.mode, ops: done, mismatches, swaps, trees, parted: endedEarly, tally };
 }

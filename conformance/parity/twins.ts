@@ -92,7 +92,9 @@ export class Twins {
   forgiveImpure(kernel: Snapshot, ours: Snapshot): void {
     for (const [path, entry] of this.met ? ours : []) {
       const its = kernel.get(path);
-      if (its !== undefined && entry[IMPURE] !== its[IMPURE]) {
+      const more = its?.[IMPURE] === undefined && entry[IMPURE] !== undefined;
+      // After an exchange of the uppers each has some of ours.
+      if (its !== undefined && (more || (this.#earlier && entry[IMPURE] === undefined))) {
         delete (entry as Record<string, string>)[IMPURE];
         delete (its as Record<string, string>)[IMPURE];
       }

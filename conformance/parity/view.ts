@@ -52,6 +52,10 @@ export class View {
   readonly linked: Set<ByteString> = new Set();
   /** The first name of each inode. */
   readonly #firsts = new Map<bigint, ByteString>();
+  /** Of what is no directory, by readable names. */
+  readonly #inodes = new Map<string, bigint>();
+  /** What tells that it was born when something in a lower was. */
+  readonly #lowerBirths = new Set<ByteString>();
 
   constructor(turn: Turn, yard: Yardstick) {
     this.#turn = turn;
@@ -83,19 +87,34 @@ export class View {
    * docs/differences.md, "In a user namespace": the kernel follows no origin there, so that numbers
    * depend on what it still remembers.
    */
-  forgiveNumbers(other: View): void {
-    for (const entry of [...this.entries.values(), ...other.entries.values()]) {
-      delete entry.ino;
-      delete entry['link of'];
+  forgiveNumbers(ours: View): void {
+    for (const [path, entry] of this.entries) {
+      const own = ours.entries.get(path);
+      const first = entry['link of'];
+      // What is one file there has to be one here.
+      if (own !== undefined && (first === undefined || ours.#isLink(path, first))) {
+        delete entry['link of'];
+        delete own['link of'];
+      }
     }
+    for (const entry of [...this.entries.values(), ...ours.entries.values()]) {
+      delete entry.ino;
+    }
+  }
+
+  /** Whether the names are of one inode. */
+  #isLink(path: ByteString, first: string): boolean {
+    const [a, b] = [readable(path), first].map((name) => this.#inodes.get(name));
+    return a !== undefined && a === b;
   }
 
   /** docs/differences.md, "By FUSE, `btime` of a file that is copied up": ours may still tell the lower's. */
   forgiveBirths(ours: View): void {
     for (const [path, entry] of this.entries) {
-      if (entry.btime === 'now') {
+      const own = ours.entries.get(path);
+      if (entry.btime === 'now' && own !== undefined && ours.#lowerBirths.has(path)) {
         delete entry.btime;
-        delete ours.entries.get(path)?.btime;
+        delete own.btime;
       }
     }
   }
@@ -193,9 +212,13 @@ export class View {
       btime: path === '.' ? 'the upper' : timeText(yard, st.btime, st.btimeNsec),
       ino: yard.numbers.text(st.ino),
     };
+    if (yard.numbers.hasBirth(st.btime, st.btimeNsec)) {
+      this.#lowerBirths.add(path);
+    }
     if (st.type !== c.S_IFDIR) {
       entry.size = String(st.size);
       entry.blocks = String(st.blocks);
+      this.#inodes.set(readable(path), st.ino);
       const first = this.#firsts.get(st.ino);
       if (first === undefined) {
         this.#firsts.set(st.ino, path);

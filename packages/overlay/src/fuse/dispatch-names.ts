@@ -2,7 +2,7 @@
  * Requests on names: LOOKUP, FORGET, MKDIR, MKNOD, SYMLINK, UNLINK, RMDIR, RENAME, LINK, READLINK.
  * Each handler decodes, makes one call of Ops, encodes; see dispatch.ts for the convention.
  */
-import { ENOENT } from '../sys/errno.ts';
+import { EEXIST, ENOENT, ENOTEMPTY } from '../sys/errno.ts';
 import type { Connection } from './connection.ts';
 import { NO_REPLY } from './handler.ts';
 import {
@@ -83,7 +83,10 @@ function renameWith(c: Connection, names: number, flags: number): number {
   const { request } = c;
   const newParent = request.arg64(renameIn.newdir);
   const oldName = request.name(names);
-  return c.ops.rename(c.takeCreator(0), request.nodeid, oldName, newParent, request.secondName(names), flags);
+  const result = c.ops.rename(c.takeCreator(0), request.nodeid, oldName, newParent, request.secondName(names), flags);
+  // ext4 moves the old parent's times before it finds something in the target; after a failure Linux asks for none.
+  if (result === -ENOTEMPTY || result === -EEXIST) c.notify.attributes(request.nodeid);
+  return result;
 }
 
 export function link(c: Connection): number {

@@ -95,7 +95,8 @@ export function faultSys(inner: Sys, plan: FaultPlan): FaultSys {
     if (plan.short !== undefined) {
       const length = callArguments[name].indexOf('length');
       if (length < 0) return call(args);
-      fired = true;
+      // Of one byte there is nothing less.
+      fired ||= (args[length] as number) > plan.short;
       return call(args.with(length, Math.min(args[length] as number, plan.short)));
     }
     fired = true;
