@@ -61,9 +61,7 @@ export class Completed {
     if (this.#inodes.size === 0) return false;
     return stores.some(({ upper, work }) => {
       const at = path.startsWith('index/') ? `${work}/${path}` : `${upper}/${path.replace(/^upper\//, '')}`;
-      return (
-        this.#sys.statx(c.AT_FDCWD, at, c.AT_SYMLINK_NOFOLLOW, this.#st) === 0 && this.#inodes.has(this.#st.ino)
-      );
+      return this.#sys.statx(c.AT_FDCWD, at, c.AT_SYMLINK_NOFOLLOW, this.#st) === 0 && this.#inodes.has(this.#st.ino);
     });
   }
 

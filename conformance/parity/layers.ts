@@ -128,7 +128,7 @@ export class LayerMaker {
   }
 
   /**
-   * Data after a hole, or none. docs/differences.md, "Holes": of a file with a hole further on the
+   * Data after a hole, or none. docs/differences.md, "Copy-up keeps every hole": of a file with a hole further on the
    * kernel's copy-up has more blocks than ours.
    */
   #write(path: ByteString, size: number, sparse: boolean): void {

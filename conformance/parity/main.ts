@@ -15,7 +15,8 @@
  *
  * Reading on: modes.ts the option sets, layers.ts the lowers, kinds/ the operations, match.ts the
  * comparison, run.ts the loop, shrink.ts and script.ts what comes of a mismatch. Exit code 1 when
- * anything differed, or a kind of operation was too rare or failed too often to say much.
+ * anything differed, a kind of operation was too rare or failed too often to say much, or trees and uppers
+ * were not looked at often enough.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -99,13 +100,18 @@ async function runMode(mode: string): Promise<boolean> {
   const said = options(mode);
   const { ops, mismatches, swaps, trees, parted, tally } = await run(said, tell);
   console.log(tally.table());
+  // A short run is not held to them.
   const few = ops < 10_000 ? [] : tally.tooFew();
   if (few.length > 0) {
     console.log(`too rare, or too often failing: ${few.join(', ')}`);
   }
+  const looked = ops < 10_000 || mismatches > 0 || (trees >= ops / 1000 && swaps >= ops / 20_000);
+  if (!looked) {
+    console.log('fewer trees compared than one in 1,000 operations, or swaps than one in 20,000');
+  }
   console.log(`mode ${mode}, ${swaps} swaps each way, ${trees} trees compared, ${parted} rounds ended early`);
   console.log(`ops ${ops}, mismatches ${mismatches}, seed ${said.seed}`);
-  return mismatches === 0 && few.length === 0;
+  return mismatches === 0 && few.length === 0 && looked;
 }
 
 async function replayFile(file: string): Promise<boolean> {

@@ -202,7 +202,9 @@ export class Match {
         lines: [
           `kernel: ${expected} ${times.join(' ')}`,
           `ours:   ${got} ${own.join(' ')}`,
-          ...(expected === got ? [`mtimes of the kernel's: ${moves.join(', ')}`, `of ours: ${ownMoves.join(', ')}`] : []),
+          ...(expected === got
+            ? [`mtimes of the kernel's: ${moves.join(', ')}`, `of ours: ${ownMoves.join(', ')}`]
+            : []),
         ],
       },
       result: expected,

@@ -1,7 +1,7 @@
 /** renameat2(2): every type over every type with every flag, and the rules of directories. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { exists, lstat, names, open, readAll, readFile, stat, writeAll, writeFile } from '../calls.ts';
+import { exists, lstat, names, open, readAll, readFile, stat, tick, writeAll, writeFile } from '../calls.ts';
 import { bytesAre, equal, fails, gives, ok } from '../expect.ts';
 import type { Position } from '../positions.ts';
 import type { Case, Cases, Scene } from '../target.ts';
@@ -313,6 +313,24 @@ export const renameCases: Cases = {
       ok(t.rename('dev', 'moved'));
       equal(lstat(t, 'moved').rdev, 0x103, 'device');
       equal(lstat(t, 'moved').type, c.S_IFCHR, 'type');
+    },
+  },
+  'a rename that is refused for a full target leaves no times that are out of date': {
+    tree: { d: dir({ from: dir({ f: file('f') }) }) },
+    run(t) {
+      ok(t.mkdir('d/to', 0o755));
+      ok(t.mkdir('d/to/a', 0o755));
+      const time = (): string => {
+        const { mtime, mtimeNsec } = lstat(t, 'd');
+        return `${mtime}+${mtimeNsec}`;
+      };
+      time();
+      tick();
+      fails(exdev(t) ? [e.EXDEV, e.ENOTEMPTY] : e.ENOTEMPTY, t.rename('d/from', 'd/to'));
+      const shown = time();
+      // Its answer has all times.
+      ok(t.chmod('d', 0o700));
+      equal(shown, time(), 'mtime');
     },
   },
   'rename over a directory that was emptied': {
