@@ -70,7 +70,8 @@ describe('faultSys', () => {
   it('moves fewer bytes than asked', () => {
     const fault = faultSys(real, { at: 1, short: 3, forever: true, calls: ['write', 'pread'] });
     expect(replace(fault.sys, 'f', 'long text')).toBe(0);
-    expect(fault.counted).toBe(3);
+    // The third one asks for three bytes, and gets them.
+    expect(fault.counted).toBe(2);
     expect(readFileSync(dir.at('f'), 'utf8')).toBe('long text');
     const fd = real.openat(dir.fd, 'f', O_RDWR, 0);
     expect(fault.sys.pread(fd, Buffer.alloc(9), 0, 9, 0)).toBe(3);

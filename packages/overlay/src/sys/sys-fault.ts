@@ -16,7 +16,7 @@ export interface FaultPlan {
   at: number;
   /** What it answers, given positive; EIO if absent. */
   errno?: number;
-  /** Instead of an errno: it reads, writes or copies at most this many bytes. */
+  /** Instead of an errno: it reads, writes or copies this many bytes. Only calls that are asked for more count. */
   short?: number;
   /** Every counted call from then on is hit too. */
   forever?: boolean;
@@ -80,6 +80,10 @@ export function faultSys(inner: Sys, plan: FaultPlan): FaultSys {
   const counts = (name: SysCall, args: readonly unknown[]): boolean => {
     if (calls ? !calls.has(name) : neverFail.has(name)) return false;
     const kinds = callArguments[name];
+    if (plan.short !== undefined) {
+      const length = kinds.indexOf('length');
+      if (length < 0 || (args[length] as number) <= plan.short) return false;
+    }
     if (plan.fds && !kinds.some((kind, i) => isDescriptor(kind) && plan.fds?.includes(args[i] as number))) return false;
     if (plan.names && !kinds.some((kind, i) => kind === 'name' && isNamed(args[i] as ByteString, plan.names))) {
       return false;
@@ -94,10 +98,8 @@ export function faultSys(inner: Sys, plan: FaultPlan): FaultSys {
     if (!hit) return call(args);
     if (plan.short !== undefined) {
       const length = callArguments[name].indexOf('length');
-      if (length < 0) return call(args);
-      // Of one byte there is nothing less.
-      fired ||= (args[length] as number) > plan.short;
-      return call(args.with(length, Math.min(args[length] as number, plan.short)));
+      fired = true;
+      return call(args.with(length, plan.short));
     }
     fired = true;
     if (name === 'close') call(args);
