@@ -41,4 +41,14 @@ describe('warmingPolicy', () => {
     expect([policy.quietMs(), rests]).toEqual([77, 1]);
     policy.end();
   });
+
+  it('waits for a pause once requests come', () => {
+    const policy = warmingPolicy(sys, blockingPolicy);
+    policy.live();
+    // The second time without a rest: a request has come in between.
+    expect([policy.quietMs(), policy.quietMs(), policy.quietMs()]).toEqual([0, 2, 2]);
+    policy.rest();
+    if (privileged) expect([policy.quietMs(), policy.quietMs()]).toEqual([0, 2]);
+    policy.end();
+  });
 });

@@ -2,7 +2,8 @@
  * Warming up: a program's first requests would each pay for code that runs for the first time, five times
  * what they cost later. So the first quiet moments after the mount is live go to requests that nobody
  * sent, through the real codec and engine, on a union of a few files in a nameless tmpfs that goes
- * with its descriptor. Half a millisecond at a time, so that nobody waits; and not for long.
+ * with its descriptor. Half a millisecond at a time, and only after a pause once somebody has come: who asks
+ * for one thing after another would wait for a slice each time. And not for long.
  */
 import { randomBytes } from 'node:crypto';
 import { Connection } from '../fuse/connection.ts';
@@ -40,6 +41,8 @@ import type { Sys } from '../sys/sys.ts';
 const ROOT = 1;
 /** The longest that a request can come too late. */
 const SLICE_MS = 0.5;
+/** Milliseconds without a request before a slice, where the last one was not a slice. */
+const PAUSE_MS = 2;
 /** Of processor time, in all. */
 const ALL_MS = 40;
 /** After this nobody needs it any more: the mount idles, or its own requests have warmed the server. */
@@ -194,6 +197,8 @@ export function warmingPolicy(sys: Sys, quiet: ServingPolicy): WarmingPolicy {
   let rehearsal: Rehearsal | null = null;
   let liveAt = 0;
   let left = 0;
+  /** Nothing has come since the last slice, or since the mount is live. */
+  let alone = true;
   const end = (): void => {
     left = 0;
     rehearsal?.end();
@@ -205,12 +210,19 @@ export function warmingPolicy(sys: Sys, quiet: ServingPolicy): WarmingPolicy {
       liveAt = performance.now();
       left = ALL_MS;
     },
-    quietMs: () => (left > 0 ? 0 : quiet.quietMs()),
+    quietMs() {
+      if (left <= 0) return quiet.quietMs();
+      const ms = alone ? 0 : PAUSE_MS;
+      // Asked again without a rest in between, something has come.
+      alone = false;
+      return ms;
+    },
     rest() {
       if (left <= 0) {
         quiet.rest();
         return;
       }
+      alone = true;
       const start = performance.now();
       rehearsal ??= Rehearsal.begin(sys);
       rehearsal?.step();
