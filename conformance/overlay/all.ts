@@ -20,6 +20,7 @@ import {
 import { readOnlyCases, userxattrCases, userxattrNoRedirectCases, volatileCases } from './mounts.ts';
 import { nfsExportCases } from './nfs-export.ts';
 import { opaqueCases } from './opaque.ts';
+import { rareCallCases } from './rare-calls.ts';
 import { followCases, nofollowCases, noRedirectCases, overlayRenameCases } from './rename.ts';
 import { uuidGroups } from './uuid.ts';
 import { vfsAnswerCases } from './vfs-answers.ts';
@@ -28,7 +29,7 @@ import { whiteoutCases } from './whiteouts.ts';
 import { xwhiteoutCases } from './xwhiteouts.ts';
 
 /** Names are for people and for directories. */
-const groups: Readonly<Record<string, OverlayGroup>> = {
+export const allGroups: Readonly<Record<string, OverlayGroup>> = {
   defaults: {
     options: ['redirect_dir=on'],
     cases: {
@@ -37,6 +38,7 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
       ...opaqueCases,
       ...coherenceCases,
       ...vfsAnswerCases,
+      ...rareCallCases,
       ...copyUpCases,
       ...flagCopyUpCases,
       ...overlayRenameCases,
@@ -84,11 +86,16 @@ const groups: Readonly<Record<string, OverlayGroup>> = {
   ...uuidGroups,
 };
 
-export const overlayGroups: Readonly<Record<string, OverlayGroup>> = Object.fromEntries(
-  Object.entries(groups)
-    .map(([name, group]) => [name, { ...group, cases: chosen(group.cases) }] as const)
-    .filter(([, group]) => Object.keys(group.cases).length > 0),
-);
+/** Of each group the cases that STRATA_CASES asks for; groups without any are not there. */
+export function chosenGroups(groups: Readonly<Record<string, OverlayGroup>>): Record<string, OverlayGroup> {
+  return Object.fromEntries(
+    Object.entries(groups)
+      .map(([name, group]) => [name, { ...group, cases: chosen(group.cases) }] as const)
+      .filter(([, group]) => Object.keys(group.cases).length > 0),
+  );
+}
+
+export const overlayGroups: Readonly<Record<string, OverlayGroup>> = chosenGroups(allGroups);
 
 /** User xattrs cannot mark symlinks and FIFOs with their origin, so that a remount changes their numbers. */
 const { 'inode numbers survive copy-up, rename and remount': _, ...identitiesWithoutOrigin } = identityCases;

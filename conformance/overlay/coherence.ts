@@ -7,6 +7,7 @@ import {
   later,
   lstat,
   mtime,
+  names,
   open,
   readAll,
   readFile,
@@ -168,6 +169,37 @@ export const coherenceCases: OverlayCases = {
         ok(m.chmod('h', 0o600));
       },
     },
+  'a lower directory that is open and has lost its name: ours shows no link, and takes no unnamed file either': {
+    lowers: [{ d: dir(), e: dir(), f: dir({ x: file() }) }],
+    run(m, t) {
+      const removed = open(m, 'd', c.O_RDONLY | c.O_DIRECTORY);
+      const replaced = open(m, 'e', c.O_RDONLY | c.O_DIRECTORY);
+      ok(m.rmdir('d'));
+      ok(m.rename('f', 'e'));
+      for (const fd of [removed, replaced]) {
+        const { nlink } = fstat(m, fd);
+        // How many links an empty directory has is the lower's filesystem's to say.
+        truly(t.ours ? nlink === 0 : nlink > 0, `${nlink} links`);
+      }
+      equal(names(m, 'e'), ['x']);
+    },
+  },
+  'O_TMPFILE in a directory that was removed': {
+    lowers: [{}],
+    upper: { d: dir() },
+    needs: ['vfs'],
+    run(m, t) {
+      const fd = open(m, 'd', c.O_RDONLY | c.O_DIRECTORY);
+      ok(m.rmdir('d'));
+      const made = m.open(`/proc/self/fd/${fd}`, c.O_TMPFILE | c.O_RDWR, 0o600);
+      if (t.ours) {
+        fails(e.ENOENT, made);
+      } else {
+        // As the upper's filesystem has it: ext4 refuses, others make the file.
+        truly(made >= 0 || made === -e.EPERM, `O_TMPFILE gave ${made}`);
+      }
+    },
+  },
   'RLIMIT_FSIZE is the writer’s: a copy-up of more is not held up by ours, and EFBIG by the kernel’s': {
     lowers: [{ f: file(Buffer.alloc(20_000, 'a')) }],
     needs: ['vfs'],

@@ -1,7 +1,7 @@
 /** The overlay's private xattrs: hidden when they are real, escaped when a user sets them. */
 import * as e from 'stratafs/internal/sys/errno';
 import { names, readFile, writeFile } from '../calls.ts';
-import { bytesAre, equal, fails, ok } from '../expect.ts';
+import { bytesAre, equal, fails, ok, truly } from '../expect.ts';
 import { type OverlayCases, stored } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
 import { dir, file } from '../tree.ts';
@@ -99,6 +99,15 @@ export function escapeCases(own: 'trusted' | 'user', other: 'trusted' | 'user'):
         fails(e.EOPNOTSUPP, m.removexattr('f', `${longest}n`));
         fails(e.ERANGE, m.setxattr('f', `${p}${'n'.repeat(256 - p.length)}`, 'v'));
         ok(m.removexattr('f', longest));
+      },
+    },
+    [`${p} with nothing behind it is no name`]: {
+      lowers: [{ f: file('content') }],
+      run(m, t) {
+        fails(e.EINVAL, m.getxattr('f', p));
+        fails(e.EINVAL, m.setxattr('f', p, 'v'));
+        fails(e.EINVAL, m.removexattr('f', p));
+        truly(!t.inUpper('f'), 'copied up for nothing');
       },
     },
     [`${q}* pass as any other xattr`]: {

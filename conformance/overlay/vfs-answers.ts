@@ -2,6 +2,7 @@
  * What Linux answers about a file before it asks its filesystem, or instead: there a FUSE mount cannot be
  * the kernel's overlay. Each case has both answers, and belongs to a row of docs/differences.md.
  */
+import { readFileSync } from 'node:fs';
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
 import { atime, later, lstat, names, open, readFile, vfs } from '../calls.ts';
@@ -9,14 +10,19 @@ import { bytesAre, equal, fails, gives, modeIs, ok, truly } from '../expect.ts';
 import type { OverlayCase, OverlayCases, Union } from '../overlay-case.ts';
 import { chattr, flagsOf } from '../posix/flags.ts';
 import type { Door, Who } from '../target.ts';
-import { dir, file, OLD, type Tree } from '../tree.ts';
+import { dir, fifo, file, OLD, type Tree } from '../tree.ts';
 
 const PAGE = 4096;
+const program: Buffer = readFileSync('/bin/sleep');
 const RW: number = c.PROT_READ | c.PROT_WRITE;
 /** Of linux/fs.h: _IOWR('f', 11, struct fiemap), _IOR(0x15, 0, struct fsuuid2). */
 const FS_IOC_FIEMAP = 0xc020660b;
 const FS_IOC_GETFSUUID = 0x80111500;
+const FIGETBSZ = 2;
+/** _IOWR(0x94, 54, struct file_dedupe_range). */
+const FIDEDUPERANGE = 0xc0189436;
 const SIZEOF_FIEMAP = 32;
+const SIZEOF_DEDUPE = 24 + 32;
 const SIZEOF_FSUUID2 = 17;
 const UNSHARE_RANGE = 0x40;
 
@@ -100,7 +106,7 @@ export const vfsAnswerCases: OverlayCases = {
       ok(m.chmod('f', 0o600));
     },
   },
-  'FIEMAP, FS_IOC_GETFSUUID and far seeks are not for FUSE files': {
+  'FIEMAP, FS_IOC_GETFSUUID, FIGETBSZ and far seeks are not for FUSE files as for others': {
     lowers: [{ f: file('content') }],
     needs: ['vfs'],
     run(m, t) {
@@ -113,7 +119,10 @@ export const vfsAnswerCases: OverlayCases = {
         fails(e.EOPNOTSUPP, vfs(m).ioctl(fd, FS_IOC_FIEMAP, fiemap));
         fails(e.ENOTTY, vfs(m).ioctl(fd, FS_IOC_GETFSUUID, uuid));
         equal(far, 2 ** 52);
+        ok(vfs(m).ioctl(fd, FIGETBSZ, Buffer.alloc(4)));
       } else {
+        // The kernel's overlay has no block size of its own.
+        fails(e.EINVAL, vfs(m).ioctl(fd, FIGETBSZ, Buffer.alloc(4)));
         // A tmpfs has neither extents nor an end.
         const mapped = vfs(m).ioctl(fd, FS_IOC_FIEMAP, fiemap);
         gives(mapped < 0 ? e.EOPNOTSUPP : 0, mapped);
@@ -121,6 +130,64 @@ export const vfsAnswerCases: OverlayCases = {
       }
     },
   },
+  'FIDEDUPERANGE is not for FUSE files': {
+    lowers: [{ f: file(Buffer.alloc(PAGE, 'a')) }],
+    upper: { g: file(Buffer.alloc(PAGE, 'a')) },
+    needs: ['vfs'],
+    run(m, t) {
+      const range = Buffer.alloc(SIZEOF_DEDUPE);
+      range.writeBigUInt64LE(BigInt(PAGE), 8);
+      range.writeUInt16LE(1, 16);
+      range.writeBigInt64LE(BigInt(open(m, 'g', c.O_RDWR)), 24);
+      const result = vfs(m).ioctl(open(m, 'f', c.O_RDONLY), FIDEDUPERANGE, range);
+      gives(t.target === 'fuse' ? e.EOPNOTSUPP : 0, result);
+    },
+  },
+  'seeks in a merged directory that are none of telldir and seekdir': {
+    lowers: [{ d: dir({ x: file() }) }],
+    upper: { d: dir({ y: file() }) },
+    needs: ['vfs'],
+    run(m, t) {
+      const fd = open(m, 'd', c.O_RDONLY | c.O_DIRECTORY);
+      for (const whence of [c.SEEK_END, c.SEEK_DATA, c.SEEK_HOLE]) {
+        const at = m.lseek(fd, 0, whence);
+        gives(t.target === 'fuse' && at >= 0 ? 0 : e.EINVAL, Math.min(at, 0));
+      }
+    },
+  },
+  'an unnamed file is called / by inotify, by FUSE': {
+    lowers: [{}],
+    upper: { d: dir() },
+    needs: ['vfs'],
+    run(m, t) {
+      const events = vfs(m).watch('d', c.IN_OPEN);
+      const fd = open(m, 'd', c.O_TMPFILE | c.O_RDWR, 0o600);
+      equal(
+        events().map(({ name }) => name.replace(/^#\d+$/, '#')),
+        [byFuse(t, '/', '#')],
+      );
+      ok(m.close(fd));
+    },
+  },
+  'O_RDONLY|O_TRUNC of a program that runs is ETXTBSY, and empties a lower one all the same, by FUSE an upper one too':
+    {
+      lowers: [{ below: file(program, { mode: 0o755 }) }],
+      upper: { above: file(program, { mode: 0o755 }) },
+      needs: ['vfs'],
+      run(m, t) {
+        for (const path of ['below', 'above']) {
+          vfs(m).executing(path, ['1000'], () => {
+            for (const flags of [c.O_WRONLY | c.O_TRUNC, c.O_RDWR | c.O_TRUNC]) {
+              fails(e.ETXTBSY, m.open(path, flags));
+              equal(lstat(m, path).size, program.length);
+            }
+            fails(e.ETXTBSY, m.open(path, c.O_RDONLY | c.O_TRUNC));
+            equal(lstat(m, path).size, path === 'below' ? 0 : byFuse(t, 0, program.length));
+          });
+          ok(m.unlink(path));
+        }
+      },
+    },
   'a chown of nothing, of a file that somebody writes: by FUSE as before a write': {
     lowers: [{}],
     upper: {
@@ -144,16 +211,20 @@ export const vfsAnswerCases: OverlayCases = {
   },
   'what the page cache answers moves no atime by FUSE': {
     lowers: [{}],
-    upper: { f: file('content'), d: dir({ x: file() }) },
+    upper: { f: file('content'), d: dir({ x: file() }), p: fifo() },
     needs: ['vfs'],
     run(m, t) {
+      const pipe = open(m, 'p', c.O_RDWR);
       const read = (): void => {
         bytesAre(readFile(m, 'f'), 'content');
         equal(names(m, 'd'), ['x']);
+        equal(m.write(pipe, 'x'), 1);
+        bytesAre(m.read(pipe, 1), 'x');
       };
       const back = (): void => {
         ok(m.utimens('f', OLD, 'omit'));
         ok(m.utimens('d', OLD, 'omit'));
+        ok(m.utimens('p', OLD, 'omit'));
       };
       back();
       read();
@@ -163,7 +234,9 @@ export const vfsAnswerCases: OverlayCases = {
       if (t.target === 'kernel') {
         truly(later(atime(lstat(m, 'f')), OLD), 'the second reading of the file moved no atime');
         truly(later(atime(lstat(m, 'd')), OLD), 'the second listing moved no atime');
+        truly(later(atime(lstat(m, 'p')), OLD), 'the reader of a FIFO moved no atime');
       } else {
+        equal(atime(lstat(m, 'p')), OLD, 'atime of a FIFO');
         equal(atime(lstat(m, 'd')), OLD, 'atime of a directory that was cached');
       }
     },

@@ -4,7 +4,7 @@
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_ISGID } from '../sys/constants.ts';
-import { ENODATA, EOPNOTSUPP, EROFS } from '../sys/errno.ts';
+import { EINVAL, ENODATA, EOPNOTSUPP, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
 import { stillExpectEscapedWhiteouts, userWhiteoutValue } from './escaped-whiteout.ts';
@@ -18,8 +18,12 @@ import { isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
 /** linux/limits.h. */
 const XATTR_NAME_MAX = 255;
 
-/** kernel ovl_xattr_escape_name: the layer's name for a user's, -EOPNOTSUPP where the escape makes it too long. */
+/**
+ * kernel xattr_resolve_name, ovl_xattr_escape_name: the layer's name for a user's, -EINVAL for the overlay's prefix
+ * with nothing behind it, -EOPNOTSUPP where the escape makes it too long.
+ */
 function inLayer(sb: Super, name: ByteString): ByteString | number {
+  if (name === sb.names.prefix) return -EINVAL;
   const kept = sb.names.toLayer(name);
   return kept.length > XATTR_NAME_MAX ? -EOPNOTSUPP : kept;
 }
