@@ -107,7 +107,7 @@ export const bugs = [
     edits: [
       {
         find: 'const leavesWhiteout = whiteout || lowerPositive(sb, oldParent, oldName);',
-        replace: 'const leavesWhiteout = whiteout;',
+        replace: 'const leavesWhiteout = false as boolean;',
       },
     ],
     tests: cases('overlay'),

@@ -18,6 +18,7 @@ import {
   EROFS_SUPER_MAGIC,
   FS_IOC_FIEMAP,
   FS_IOC_FSSETXATTR,
+  FS_IOC_GETFLAGS,
   FS_IOC_MEASURE_VERITY,
   FS_IOC_SETFLAGS,
   O_ACCMODE,
@@ -33,11 +34,12 @@ import {
   STATX_ATTR_IMMUTABLE,
   STATX_ATTR_MOUNT_ROOT,
 } from '../sys/constants.ts';
-import { EACCES, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
+import { EACCES, EBADF, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat, StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { DescriptorCache } from './descriptor-cache.ts';
 import { readDirents, readNames } from './dirents.ts';
+import { fromXflags, PLAIN_FLAGS } from './flags.ts';
 import { fsUuid } from './fs-uuid.ts';
 import { isIdmapped, markUnmapped } from './idmapped.ts';
 import { Dentry, type FileHandleId, type Layer, LISTS_ALL, type RawDirent } from './layer.ts';
@@ -58,6 +60,9 @@ export interface DiskLayerOptions {
   /** An upper or a work directory. */
   writable: boolean;
 }
+
+/** The ioctl takes a pointer to long, and fills half of it. */
+const flagWord = Buffer.alloc(8);
 
 export class DiskLayer implements Layer {
   readonly root: Dentry;
@@ -323,6 +328,19 @@ export class DiskLayer implements Layer {
   fileattr(file: number, request: number, arg: Uint8Array): number {
     const sets = request === FS_IOC_SETFLAGS || request === FS_IOC_FSSETXATTR;
     return sets && !this.writable ? -EROFS : this.#sys.ioctl(file, request, arg);
+  }
+
+  fileFlags(d: Dentry): number {
+    const dirfd = this.#reach.locateForXattr(d);
+    if (dirfd < 0) return dirfd;
+    const { name } = this.#reach;
+    const xflags = name === '' ? -EBADF : this.#sys.fileGetattr(dirfd, name, AT_SYMLINK_NOFOLLOW);
+    if (xflags >= 0) return fromXflags(xflags);
+    const file = this.open(d, O_RDONLY);
+    if (file < 0) return file;
+    const err = this.#sys.ioctl(file, FS_IOC_GETFLAGS, flagWord);
+    this.#sys.close(file);
+    return err < 0 ? err : flagWord.readUInt32LE(0) & PLAIN_FLAGS;
   }
 
   extents(file: number, fiemap: Uint8Array): number {

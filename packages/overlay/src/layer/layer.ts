@@ -115,6 +115,11 @@ export interface Layer {
    * it fills or sends. Setting is -EROFS where the layer is not writable; -ENOTTY where the filesystem has no flags.
    */
   fileattr(file: number, request: number, arg: Uint8Array): number;
+  /**
+   * FS_SYNC_FL, FS_IMMUTABLE_FL, FS_APPEND_FL and FS_NOATIME_FL of a regular file or directory, which is opened for
+   * that only where the kernel has no other way. Errors as `fileattr` and `open`.
+   */
+  fileFlags(d: Dentry): number;
   /** FS_IOC_FIEMAP of `file` into a struct fiemap; -EOPNOTSUPP or -ENOTTY where the filesystem does not tell. */
   extents(file: number, fiemap: Uint8Array): number;
   /**

@@ -3,7 +3,7 @@ import { getattr, setattr } from '../overlay/attr.ts';
 import { getFileattr, setFileattr } from '../overlay/fileattr.ts';
 import type { Inode } from '../overlay/inode.ts';
 import * as xattrs from '../overlay/xattr.ts';
-import { POSIX_ACL_ACCESS } from '../overlay/xattrs.ts';
+import { CAPABILITY, POSIX_ACL_ACCESS } from '../overlay/xattrs.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import {
   FS_IOC_FSGETXATTR,
@@ -18,7 +18,7 @@ import type { Stat, StatFs } from '../sys/stat.ts';
 import { asksNothing, type Caller, type SetAttr } from './ops.ts';
 import { OverlayNames } from './overlay-names.ts';
 import { chownIsChmod } from './permissions.ts';
-import { aclDropsSgid, CAPABILITY, dropSgid, dropsSgid, keepsBits, takesPrivileges } from './privilege-bits.ts';
+import { aclDropsSgid, dropSgid, dropsSgid, keepsBits, takesPrivileges } from './privilege-bits.ts';
 
 export class OverlayAttrs extends OverlayNames {
   /** Whose file capabilities were removed last: a setattr may belong to it (privilege-bits.ts). */

@@ -44,9 +44,6 @@ export function dropSgid(inode: Inode, out: Stat): number {
   return err < 0 ? err : getattr(inode, out);
 }
 
-/** The xattr that the kernel removes before a setattr that takes file capabilities. */
-export const CAPABILITY = 'security.capability';
-
 /** Whether root writes to a file that had capabilities until a moment ago: nothing else goes. */
 export function keepsBits(caller: Caller, inode: Inode, set: SetAttr, files: Iterable<OpenFile>): boolean {
   if (caller.uid !== 0 || !asksNothing(set.valid)) return false;

@@ -27,8 +27,7 @@ import {
   type SetAttr,
 } from './setattr.ts';
 import type { Super } from './super.ts';
-
-const CAPABILITY = 'security.capability';
+import { CAPABILITY } from './xattrs.ts';
 
 /** Turns the real object's attributes in `st` into the merged object's, and remembers what children inherit. */
 export function mapAttr(inode: Inode, st: Stat): void {
@@ -52,9 +51,10 @@ export function mapAttr(inode: Inode, st: Stat): void {
 const dataStat = new Stat();
 
 /** A file of metadata alone takes the space of its data; while that is not looked up, as much as its size needs. */
-function dataBlocks({ data }: Metacopy, { size, blksize }: Stat): number {
-  const known = data !== null && data.layer.stat(data, dataStat) >= 0;
-  return known ? dataStat.blocks : (Math.ceil(size / blksize) * blksize) / 512;
+function dataBlocks(metacopy: Metacopy, { size, blksize }: Stat): number {
+  const { data } = metacopy;
+  if (metacopy.blocks < 0 && data !== null && data.layer.stat(data, dataStat) >= 0) metacopy.blocks = dataStat.blocks;
+  return metacopy.blocks >= 0 ? metacopy.blocks : (Math.ceil(size / blksize) * blksize) / 512;
 }
 
 export function getattr(inode: Inode, out: Stat): number {

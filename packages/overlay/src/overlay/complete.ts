@@ -19,8 +19,7 @@ import type { Inode } from './inode.ts';
 import { adoptLazy } from './lazy-files.ts';
 import { markStub, planStub, type Stub, stubFile, wantsLazy } from './lazy-stub.ts';
 import type { Super } from './super.ts';
-
-const CAPABILITY = 'security.capability';
+import { CAPABILITY } from './xattrs.ts';
 
 /** `keep`: how many bytes are worth copying. @returns 0, or a negative errno with nothing changed but the size. */
 export function completeData(sb: Super, inode: Inode, data: Dentry, keep: number): number {
@@ -30,7 +29,7 @@ export function completeData(sb: Super, inode: Inode, data: Dentry, keep: number
   let err = layer.stat(upper, st);
   if (err < 0) return err;
   // Writing takes it away, and nobody has written yet.
-  const capability = layer.getxattr(upper, CAPABILITY);
+  const capability = inode.bare ? -ENODATA : layer.getxattr(upper, CAPABILITY);
   const file = layer.open(upper, O_RDWR);
   if (file < 0) return file;
   const length = Math.min(st.size, keep);

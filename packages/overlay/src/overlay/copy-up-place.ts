@@ -70,6 +70,8 @@ export function adopt(sb: Super, copy: Copy, upper: Dentry): void {
     inode.metacopy = null;
   } else {
     inode.metacopy = new Metacopy(copy.data, null, copy.metacopy.length > METACOPY_PLAIN.length);
+    inode.metacopy.lowerNlink = copy.st.nlink;
+    if (copy.data === copy.lower) inode.metacopy.blocks = copy.st.blocks;
   }
   if (!inode.hasOrigin) {
     // A hard link is broken here: from now on this name is an object of its own.

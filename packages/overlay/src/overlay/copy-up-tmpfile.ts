@@ -56,7 +56,9 @@ function makeFile(sb: Super, copy: Copy): NewFile | number {
   const work = sb.work!;
   const upper = work.layer;
   const temp = sb.tmpfileWorks ? null : sb.tempName();
-  const file = temp === null ? upper.tmpfile(work, O_RDWR, 0o600) : upper.create(work, temp, O_RDWR, 0o600);
+  // Nobody can open what has no name, and root may give it attributes whatever its mode.
+  const mode = temp === null && sb.hooks.uid === 0 ? copy.st.mode & 0o777 : 0o600;
+  const file = temp === null ? upper.tmpfile(work, O_RDWR, mode) : upper.create(work, temp, O_RDWR, mode);
   return file < 0 ? file : { file, temp, hasData: false };
 }
 
@@ -97,10 +99,14 @@ function fillFile(sb: Super, copy: Copy, newFile: NewFile, named: boolean): numb
   const size = wantedSize(copy);
   let err = placeData(sb, copy, newFile, named);
   if (err < 0) return err;
-  // The owner first: changing it would take capabilities and suid away again.
-  err = upper.fchown(file, st.uid, st.gid);
+  err = upper.fstat(file, made);
   if (err < 0) return err;
-  err = copyXattrs(sb, lower, (name, value) => upper.fsetxattr(file, name, value, 0));
+  const owned = made.uid === st.uid && made.gid === st.gid;
+  // The owner first: changing it would take capabilities and suid away again.
+  if (!owned) err = upper.fchown(file, st.uid, st.gid);
+  if (err < 0) return err;
+  const { bare } = copy.inode;
+  if (!bare) err = copyXattrs(sb, lower, (name, value) => upper.fsetxattr(file, name, value, 0));
   if (err < 0) return err;
   err = copyFileattr(sb, lower, st, {
     setxattr: (name, value) => upper.fsetxattr(file, name, value, 0),
@@ -122,13 +128,12 @@ function fillFile(sb: Super, copy: Copy, newFile: NewFile, named: boolean): numb
   }
   err = placeMarks(sb, copy, file, size);
   if (err < 0) return err;
-  err = upper.fchmod(file, st.mode & 0o7777);
+  // An ACL changes the mode, and so does a new owner.
+  if (!owned || !bare || made.mode !== st.mode) err = upper.fchmod(file, st.mode & 0o7777);
   if (err < 0) return err;
   // What was cut short has been truncated already, should nothing more come to pass.
   const mtimeNsec = size < st.size ? UTIME_NOW : st.mtimeNsec;
   err = upper.futimens(file, st.atime, st.atimeNsec, st.mtime, mtimeNsec);
-  if (err < 0) return err;
-  err = upper.fstat(file, made);
   if (err < 0) return err;
   // Without this a power cut can leave the name on disk and the data not: an empty file over good lower data.
   // Of metadata alone there is no data to lose, and chown -R would wait for the disk at each file.

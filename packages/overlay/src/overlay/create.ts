@@ -308,6 +308,7 @@ function pureInode(sb: Super, upper: Dentry, st: Stat): Inode {
   inode.upperIno = st.ino;
   inode.ino = sb.mapIno(0, st.ino);
   if (isDir(inode)) inode.impure = false;
+  inode.bare = type === S_IFREG && sb.upperHasCapabilities;
   sb.inodes.set(inode, 0, st.ino);
   return inode;
 }

@@ -8,6 +8,7 @@ import { Dentry, type Layer, type RawDirent } from '../layer/layer.ts';
 
 import { O_RDWR, S_IFDIR } from '../sys/constants.ts';
 import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP } from '../sys/errno.ts';
+import { readUpperRoot } from './index-names.ts';
 import { prepareIndex, withoutIndex } from './index-verify.ts';
 import { DirInode } from './inode.ts';
 import { resumeLazy } from './lazy-complete.ts';
@@ -133,7 +134,10 @@ function prepareRoot(sb: Super): Refusal | null {
   root.mode = st.mode;
   root.gid = st.gid;
   if (upper) {
-    if (!sb.config.readOnly) initUuid(sb, upper, root);
+    if (!sb.config.readOnly) {
+      initUuid(sb, upper, root);
+      readUpperRoot(upper.root);
+    }
   }
   // The root is never forgotten.
   root.nlookup = 1;

@@ -23,6 +23,8 @@ export interface Found {
   upperIno: bigint;
   /** What the upper's overlay.protattr says. */
   protection: number;
+  /** The first object is a regular file without any extended attributes. */
+  bare: boolean;
   /** The first lower's inode number and link count. */
   lowerIno: bigint;
   lowerNlink: number;

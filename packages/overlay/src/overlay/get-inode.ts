@@ -49,6 +49,8 @@ function newInode(sb: Super, type: number, found: Found, st: Stat, origin: Lower
   inode.hasOrigin = origin !== null;
   inode.escapedWhiteout = isWhiteoutDevice(st.mode, st.rdev);
   inode.index = found.index;
+  // What lies in the index, lookup has not looked at.
+  inode.bare = found.bare && found.index === null;
   inode.nlink = st.nlink;
   inode.protection = protectionOf(st) | found.protection;
   const real = found.upper ?? found.lowers[0];

@@ -85,20 +85,28 @@ export function expectLooks(sb: Super, dir: DirInode): void {
   dir.patience = done || limit === MOST_NAMES ? Number.POSITIVE_INFINITY : 4 * dir.looksInVain;
 }
 
+/** Fills the table of an upper directory that has less than `most` names. @returns how many were read. */
+function readUpper(upper: Dentry, most: number): number {
+  const table = new NameTable();
+  let count = 0;
+  const read = upper.layer.readNames(upper, (bytes, start, end) => {
+    table.put(hashBytes(bytes, start, end), 1);
+    return ++count < most;
+  });
+  if (read === LISTS_ALL) upper.names = table;
+  return count;
+}
+
+/** While mounting: of an upper whose root's names are known, so are those of all directories that are made below (noNames). */
+export function readUpperRoot(upper: Dentry): void {
+  readUpper(upper, FEWEST_NAMES);
+}
+
 function readAll(sb: Super, dir: DirInode, limit: number): void {
   let left = limit;
   const { upper, lowers } = dir;
   const allowance = (): number => Math.max(left, FEWEST_NAMES);
-  if (upper && upper.names === null) {
-    const table = new NameTable();
-    let room = allowance();
-    const read = upper.layer.readNames(upper, (bytes, start, end) => {
-      table.put(hashBytes(bytes, start, end), 1);
-      left--;
-      return --room > 0;
-    });
-    if (read === LISTS_ALL) upper.names = table;
-  }
+  if (upper && upper.names === null) left -= readUpper(upper, allowance());
   const index = new NameIndex(lowers);
   const aufs = sb.config.aufsWhiteouts;
   for (let i = lowers.length - 1; i >= 0; i--) {

@@ -85,6 +85,8 @@ export class Inode {
   hasOrigin = false;
   /** FS_IMMUTABLE_FL and FS_APPEND_FL: what protection.ts refuses by. */
   protection = 0;
+  /** A lower regular file without any extended attributes, or an upper one that cannot have file capabilities. */
+  bare = false;
   /** Its entry in the index. A non-directory's upper is reached by that, whatever becomes of its names. */
   index: IndexEntry | null = null;
   /** Table key: which filesystem and real inode; null when the inode is in no table. */

@@ -42,9 +42,13 @@ interface Walk {
   /** The overlay's own attributes found on the last object. */
   hasOriginXattr: boolean;
   protattr: boolean;
+  /** The last object has no attributes at all, as far as that was looked at. */
+  bare: boolean;
 }
 
 const none: readonly ByteString[] = [];
+/** What an object without attributes has. */
+const bare: readonly ByteString[] = [];
 /** There are no attributes, or none that this user may know of. */
 const noXattrs: ReadonlySet<number> = new Set([-EOPNOTSUPP, -ENODATA, -EACCES, -EPERM]);
 
@@ -52,7 +56,7 @@ const noXattrs: ReadonlySet<number> = new Set([-EOPNOTSUPP, -ENODATA, -EACCES, -
 function overlayXattrs(sb: Super, d: Dentry): readonly ByteString[] | number {
   const names = d.layer.listxattr(d);
   if (typeof names === 'number') return noXattrs.has(names) ? none : names;
-  return names.length === 0 ? none : names.filter((name) => name.startsWith(sb.names.prefix));
+  return names.length === 0 ? bare : names.filter((name) => name.startsWith(sb.names.prefix));
 }
 
 /**
@@ -124,10 +128,12 @@ function lookupSingle(
 function lookupFile(sb: Super, d: Dentry, w: Walk, prefix: ByteString, st: Stat): Dentry | null | number {
   w.metacopy = 0;
   w.hasOriginXattr = false;
+  w.bare = false;
   const regular = (st.mode & S_IFMT) === S_IFREG;
   if (regular || d.layer === sb.upper) {
     const names = overlayXattrs(sb, d);
     if (typeof names === 'number') return names;
+    w.bare = names === bare;
     if (regular && names.includes(sb.names.whiteout) && st.size === 0) {
       w.stop = w.opaque = true;
       return null;
@@ -230,6 +236,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     last: false,
     hasOriginXattr: false,
     protattr: false,
+    bare: false,
   };
   const found: Found = {
     upper: null,
@@ -243,6 +250,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     dataRedirect: null,
     upperHasOrigin: false,
     protection: 0,
+    bare: false,
     upperIno: 0n,
     lowerIno: 0n,
     lowerNlink: 0,
@@ -264,6 +272,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
       if (w.protattr) found.protection = readProtattr(sb, got);
       found.upperMetacopy = w.metacopy > 0;
       found.upperLazy = w.lazy;
+      found.bare = w.bare;
       found.metacopySize = w.metacopy;
       if (w.redirect?.startsWith('/')) stack = sb.root.lowers;
     }
@@ -320,7 +329,10 @@ function lookupLowers(
     if (lowers.length === 0) {
       found.lowerIno = st.ino;
       found.lowerNlink = st.nlink;
-      if (!found.upper) found.metacopySize = w.metacopy;
+      if (!found.upper) {
+        found.metacopySize = w.metacopy;
+        found.bare = w.bare;
+      }
     }
     // Of files that are metadata alone the topmost counts; those between it and the data do not.
     if (w.metacopy === 0 || lowers.length === 0) lowers.push(got);

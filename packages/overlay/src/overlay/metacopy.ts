@@ -44,6 +44,9 @@ export class Metacopy {
   readonly redirect: ByteString | null;
   /** The attribute carries a digest. */
   readonly hasDigest: boolean;
+  /** Links of the lower that it was copied up from, and 512-byte blocks of the data; -1 while they were not looked at. */
+  lowerNlink = -1;
+  blocks = -1;
   /** The digest has been compared, and the data is what it was. */
   verified = false;
 

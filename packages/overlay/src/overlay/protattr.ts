@@ -70,17 +70,18 @@ export interface FlagsTarget {
 
 /** kernel ovl_copy_fileattr: of a lower regular file or directory to its copy in the workdir. */
 export function copyFileattr(sb: Super, lower: Dentry, st: Stat, target: FlagsTarget): number {
-  const own = Buffer.alloc(SIZEOF_FLAGS);
-  let err = fileattrOf(lower, FS_IOC_GETFLAGS, own);
-  if (err < 0 && !flagless(err)) return err;
-  const flags = err < 0 ? protectionOf(st) : own.readUInt32LE(0);
-  err = setProtattr(sb, flags & (FS_IMMUTABLE_FL | FS_APPEND_FL), false, {
+  const found = lower.layer.fileFlags(lower);
+  if (found < 0 && !flagless(found)) return found;
+  const flags = found < 0 ? protectionOf(st) : found;
+  if (flags === 0) return 0;
+  let err = setProtattr(sb, flags & (FS_IMMUTABLE_FL | FS_APPEND_FL), false, {
     set: (text) => target.setxattr(sb.names.protattr, text),
     remove: () => 0,
   });
   // An upper without such attributes, or an owner who may not set them, goes without the flags.
   if (err < 0 && err !== -EPERM) return err;
   if (!(flags & COPIED)) return 0;
+  const own = Buffer.alloc(SIZEOF_FLAGS);
   err = target.fileattr(FS_IOC_GETFLAGS, own);
   if (err < 0) return flagless(err) ? 0 : err;
   own.writeUInt32LE(((own.readUInt32LE(0) & ~COPIED) | (flags & COPIED)) >>> 0, 0);

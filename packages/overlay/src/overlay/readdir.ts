@@ -16,7 +16,7 @@ import type { DirInode, DirListing, ListedEntry } from './inode.ts';
 import { lookupLayers } from './lookup.ts';
 import type { Super } from './super.ts';
 import { isImpure } from './util.ts';
-import { AUFS_PREFIX, isWhiteout } from './whiteout.ts';
+import { AUFS_PREFIX, isWhiteout, whiteoutIno } from './whiteout.ts';
 import { isXwhiteout, mayHoldXwhiteouts } from './xwhiteout.ts';
 
 /** The type of a directory entry for a mode. */
@@ -37,6 +37,7 @@ function sortOut(
   // Asked when the first regular file comes.
   let escaped: boolean | undefined;
   let files = 0;
+  let known: bigint | undefined;
   for (const entry of raw) {
     if (aufs && entry.name.startsWith(AUFS_PREFIX)) {
       whiteouts.add(entry.name.slice(AUFS_PREFIX.length));
@@ -46,6 +47,13 @@ function sortOut(
       escaped = mayHoldEscapedWhiteouts(sb, dir);
       files = mayHoldXwhiteouts(sb, dir);
       if (files < 0) return files;
+    }
+    if (entry.type === DT_CHR) {
+      known ??= whiteoutIno(sb, dir);
+      if (known !== 0n && entry.ino === known) {
+        whiteouts.add(entry.name);
+        continue;
+      }
     }
     if (entry.type === DT_CHR || entry.type === DT_UNKNOWN || ((escaped || files > 0) && entry.type === DT_REG)) {
       const found = dir.layer.lookup(dir, entry.name, st);

@@ -43,6 +43,8 @@ export function redirectMetacopy(sb: Super, inode: Inode, same: boolean): number
 /** A file whose lower has several names may get several in the upper, which one name would not do for. */
 function hasLowerLinks(sb: Super, inode: Inode): boolean {
   if (isDir(inode)) return false;
+  const { metacopy } = inode;
+  if (metacopy !== null && metacopy.lowerNlink > 0) return metacopy.lowerNlink > 1;
   const [lower] = inode.lowers;
   return lower.layer.stat(lower, sb.scratch) < 0 || sb.scratch.nlink > 1;
 }

@@ -60,6 +60,8 @@ export function rename(
   // Two names of one file: POSIX has rename do nothing.
   if (target === source) return 0;
   prefer(source, oldParent, oldName);
+  // What is in no upper is seen because a lower holds it.
+  const wasLower = source.upper === null;
   let err = copyUp(sb, source);
   if (err < 0) return err;
   err = copyUp(sb, newParent);
@@ -79,7 +81,7 @@ export function rename(
     if (err < 0) return err;
   }
   if (exchange) return swap(oldParent, oldName, newParent, newName, source, target!);
-  if (!(flags & RENAME_WHITEOUT)) return replace(sb, oldParent, oldName, newParent, newName, source, target, false);
+  if (!(flags & RENAME_WHITEOUT)) return replace(sb, oldParent, oldName, newParent, newName, source, target, wasLower);
   // renameat2 would refuse too, but ext4 makes the whiteout before it looks, which moves the old parent's mtime.
   const empty = target !== null && isDir(target) ? mergedIsEmpty(sb, target) : true;
   if (empty !== true) return empty === false ? -ENOTEMPTY : empty;

@@ -75,6 +75,10 @@ export class Super {
   readonly left: LeftWhiteout[] = [];
   /** The whiteout that others are hard-linked from, as a name in `work`; null until the first. */
   whiteout: ByteString | null = null;
+  /** Its inode number; 0 until a listing has asked for it. */
+  whiteoutIno = 0n;
+  /** The upper's filesystem knows file capabilities: it has said of a file that it has none. */
+  upperHasCapabilities = false;
   /** O_TMPFILE works in the workdir. */
   tmpfileWorks = true;
   /** Longest name of all layers, bytes. */

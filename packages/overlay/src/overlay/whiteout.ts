@@ -47,9 +47,24 @@ function linkShared(sb: Super, dir: Dentry, name: ByteString): number {
     if (err === -EPERM || err === -EOPNOTSUPP) break;
     if (err !== -EMLINK && err !== -ENOENT) return err;
     sb.whiteout = null;
+    sb.whiteoutIno = 0n;
   }
   // A filesystem that cannot link devices: one inode each.
   return layer.mknod(dir, name, S_IFCHR, 0);
+}
+
+/**
+ * The inode number by which a listing of the upper directory `dir` knows the whiteouts of this mount, without a look at
+ * each; 0 where there is none. As long as the shared one has its name in the workdir, no other inode can have it.
+ */
+export function whiteoutIno(sb: Super, dir: Dentry): bigint {
+  if (sb.whiteout === null || dir.layer !== sb.upper) return 0n;
+  const { upper, scratch } = sb;
+  // Somebody may have mounted another filesystem there, with numbers of its own.
+  if (upper.stat(dir, scratch) < 0 || scratch.dev !== upper.dev) return 0n;
+  const work = sb.work!;
+  if (sb.whiteoutIno === 0n && work.layer.lookup(work, sb.whiteout, scratch) >= 0) sb.whiteoutIno = scratch.ino;
+  return sb.whiteoutIno;
 }
 
 /** Puts a whiteout where nothing stands in the upper. -EEXIST never replaces. */

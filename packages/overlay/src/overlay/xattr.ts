@@ -3,7 +3,7 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { S_ISGID } from '../sys/constants.ts';
+import { S_IFREG, S_ISGID } from '../sys/constants.ts';
 import { EINVAL, ENODATA, EOPNOTSUPP, EROFS } from '../sys/errno.ts';
 import type { Stat } from '../sys/stat.ts';
 import { copyUp } from './copy-up.ts';
@@ -13,7 +13,7 @@ import { completeLazy } from './lazy-complete.ts';
 import { pendingLazy, USER_GUARD, withLazy } from './lazy-files.ts';
 import { mayWriteXattr } from './protection.ts';
 import type { Super } from './super.ts';
-import { isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
+import { CAPABILITY, isAcl, isTrusted, POSIX_ACL_ACCESS } from './xattrs.ts';
 
 /** linux/limits.h. */
 const XATTR_NAME_MAX = 255;
@@ -51,7 +51,12 @@ export function getxattr(sb: Super, inode: Inode, name: ByteString): Buffer | nu
   const kept = inLayer(sb, name);
   if (typeof kept === 'number') return kept;
   if (standsForDevice(sb, inode, kept) || isGuard(inode, kept)) return -ENODATA;
-  return real.layer.getxattr(real, kept);
+  // The kernel asks for it before the first write to a file, and before every chown.
+  const capability = kept === CAPABILITY && inode.type === S_IFREG;
+  if (capability && inode.bare) return -ENODATA;
+  const value = real.layer.getxattr(real, kept);
+  if (capability && value === -ENODATA && inode.upper !== null) inode.bare = sb.upperHasCapabilities = true;
+  return value;
 }
 
 /** `seesTrusted`: the caller has CAP_SYS_ADMIN; others do not see that trusted.* attributes exist. */
@@ -129,6 +134,7 @@ function dropSgid(real: Dentry, scratch: Stat): number {
 
 /** An ACL changes what new children inherit, and the mode. */
 function changed(inode: Inode, name: ByteString): void {
+  if (name === CAPABILITY) inode.bare = false;
   if (!isAcl(name) || !isDir(inode)) return;
   inode.defaultAcl = undefined;
   inode.mode = 0;

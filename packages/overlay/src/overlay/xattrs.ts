@@ -11,6 +11,7 @@ const USER_PREFIX = 'user.overlay.';
 const ESCAPE = 'overlay.';
 
 export const POSIX_ACL_ACCESS = 'system.posix_acl_access';
+export const CAPABILITY = 'security.capability';
 export const POSIX_ACL_DEFAULT = 'system.posix_acl_default';
 
 /** The on-disk names under one prefix, `trusted.overlay.` or `user.overlay.`. */

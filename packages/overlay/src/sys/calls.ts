@@ -107,6 +107,7 @@ export const callArguments: Readonly<Record<SysCall, readonly ArgumentKind[]>> =
   fstatfs: ['fd', 'statfs'],
   nameToHandleAt: ['dirfd', 'name', 'atFlags'],
   openByHandleAt: ['fd', 'number', 'value', 'openFlags'],
+  fileGetattr: ['dirfd', 'name', 'atFlags'],
   ioctlInt: ['fd', 'hex', 'number'],
   ioctl: ['fd', 'hex', 'value'],
 

@@ -179,6 +179,8 @@ export const FIEMAP_EXTENT_UNWRITTEN = 0x800;
 export const FS_XFLAG_REALTIME = 0x1;
 export const FS_XFLAG_IMMUTABLE = 0x08;
 export const FS_XFLAG_APPEND = 0x10;
+export const FS_XFLAG_SYNC = 0x20;
+export const FS_XFLAG_NOATIME = 0x40;
 /** _IOR(0x15, 0, struct fsuuid2), from 6.9. */
 export const FS_IOC_GETFSUUID = 0x80111500;
 /** _IOR(0x94, 31, struct btrfs_ioctl_fs_info_args), <linux/btrfs.h>. */

@@ -166,6 +166,11 @@ export interface Sys {
   ): { type: number; handle: Buffer; mountId: number } | number;
   /** open_by_handle_at(2). @returns a descriptor; -EPERM without CAP_DAC_READ_SEARCH, -ESTALE. */
   openByHandleAt(mountFd: number, type: number, handle: Uint8Array, flags: number): number;
+  /**
+   * file_getattr(2) (6.17): the file flags of what a name stands for, unopened. @returns FS_XFLAG_*; -EOPNOTSUPP for
+   * what has none, -ENOSYS where the kernel has no such call.
+   */
+  fileGetattr(dirfd: number, path: ByteString, flags: number): number;
   /** ioctl with an integer argument. */
   ioctlInt(fd: number, request: number, arg: number): number;
   /** ioctl whose argument is a buffer (read and written in place). */

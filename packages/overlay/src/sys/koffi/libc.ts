@@ -38,7 +38,8 @@ export type SyscallName =
   | 'setxattrat'
   | 'getxattrat'
   | 'listxattrat'
-  | 'removexattrat';
+  | 'removexattrat'
+  | 'file_getattr';
 
 /** x86_64's number, and the asm-generic one that arm64, riscv64 and loong64 share. */
 const numbers: Readonly<Record<SyscallName, readonly [number, number]>> = {
@@ -68,6 +69,7 @@ const numbers: Readonly<Record<SyscallName, readonly [number, number]>> = {
   getxattrat: [464, 464],
   listxattrat: [465, 465],
   removexattrat: [466, 466],
+  file_getattr: [468, 468],
 };
 
 export interface Libc {
