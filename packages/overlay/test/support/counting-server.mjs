@@ -2,7 +2,7 @@
 // calls of the engine until the next one. workerData: { options, merged, control, counts }; `counts` is an Int32Array in
 // shared memory, one row an opcode: the requests in column 0, then one column for each call of sysCalls.
 import { parentPort, workerData } from 'node:worker_threads';
-import { parseOptions } from '../../dist/mount/options.js';
+import { parseOptions } from '../../dist/mount/parse-options.js';
 import { serveMount } from '../../dist/serve/serve-mount.js';
 import { sysCalls, wrapSys } from '../../dist/sys/calls.js';
 import { openSys } from '../../dist/sys/sys-koffi.js';

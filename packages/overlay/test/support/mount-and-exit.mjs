@@ -1,6 +1,6 @@
 // `node mount-and-exit.mjs OPTIONS MERGED`: mounts in the background, prints the server's pid and exits,
 // as a command would.
-import { parseOptions } from '../../dist/mount/options.js';
+import { parseOptions } from '../../dist/mount/parse-options.js';
 import { serveConfig } from '../../dist/serve/config.js';
 import { spawnServer } from '../../dist/serve/spawn.js';
 import { openSys } from '../../dist/sys/sys-koffi.js';

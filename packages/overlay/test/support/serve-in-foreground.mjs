@@ -1,6 +1,6 @@
 // `node serve-in-foreground.mjs OPTIONS MERGED`: mounts and serves in this process; prints a line when the
 // mount is live.
-import { parseOptions } from '../../dist/mount/options.js';
+import { parseOptions } from '../../dist/mount/parse-options.js';
 import { serveConfig } from '../../dist/serve/config.js';
 import { runServer } from '../../dist/serve/run-server.js';
 import { openSys } from '../../dist/sys/sys-koffi.js';
