@@ -228,12 +228,12 @@ describe.runIf(isRoot && onExt4)(needsRoot(`budgets of a FUSE mount${onExt4 ? ''
 
   it('making', () => {
     expect(table(making)).toMatchInlineSnapshot(`
-      "create, first in a lower directory: LOOKUP RELEASE GETXATTR CREATE | 29: openat 6 statx 5 close 2 ioctl 3 getxattrat 2 fstat 2 fchmodat fchownat utimensat 2 mkdirat renameat2 setxattrat listxattrat nameToHandleAt
-      create, write, close: LOOKUP GETATTR RELEASE GETXATTR CREATE | 8: statx 2 fstat close ioctl 2 getxattrat openat
+      "create, first in a lower directory: LOOKUP RELEASE GETXATTR CREATE | 26: openat 5 statx 5 close ioctl 2 fstat 2 fchmodat fchownat utimensat 2 mkdirat renameat2 getxattrat setxattrat listxattrat nameToHandleAt fileGetattr
+      create, write, close: LOOKUP GETATTR RELEASE GETXATTR CREATE | 6: fstat close ioctl 2 openat statx
       append to an upper file: OPEN RELEASE | 4: openat ioctl 2 close
-      mkdir: LOOKUP GETATTR MKDIR | 5: statx 2 fstat mkdirat setxattrat
-      symlink: LOOKUP GETATTR SYMLINK | 4: statx 2 fstat symlinkat
-      link of an upper file: LOOKUP GETATTR LINK | 4: statx 2 fstat linkat
+      mkdir: LOOKUP GETATTR MKDIR | 4: fstat statx mkdirat setxattrat
+      symlink: LOOKUP GETATTR SYMLINK | 3: fstat statx symlinkat
+      link of an upper file: LOOKUP GETATTR LINK | 3: fstat statx linkat
       chmod of an upper file: SETATTR | 2: statx fchmodat
       truncate an upper file: SETATTR OPEN RELEASE | 6: ftruncate statx openat ioctl 2 close"
     `);
@@ -246,18 +246,18 @@ describe.runIf(isRoot && onExt4)(needsRoot(`budgets of a FUSE mount${onExt4 ? ''
       rmdir of an upper directory: GETATTR RMDIR | 3: fstat openat unlinkat
       rmdir of a lower directory: LOOKUP GETATTR RMDIR | 9: openat 3 statx fstat close linkat getdents64 2
       rename an upper file: LOOKUP GETATTR RENAME | 2: fstat renameat2
-      rename a lower file: LOOKUP 2 GETATTR RENAME | 25: statx 4 listxattrat 2 fstat 3 openat 2 close 2 ftruncate fchmod fchownat utimensat 2 renameat2 linkat setxattrat fsetxattr 2 nameToHandleAt ioctl
-      rename a lower directory: LOOKUP 2 GETATTR RENAME | 20: statx 4 fstat 2 openat close fchmodat fchownat utimensat 2 mkdirat renameat2 2 setxattrat 2 listxattrat nameToHandleAt ioctl"
+      rename a lower file: LOOKUP 2 GETATTR RENAME | 18: statx 2 listxattrat fstat 3 openat close ftruncate utimensat 2 renameat2 linkat setxattrat fsetxattr 2 nameToHandleAt fileGetattr
+      rename a lower directory: LOOKUP 2 GETATTR RENAME | 17: statx 3 fstat 2 fchmodat fchownat utimensat 2 mkdirat renameat2 2 setxattrat 2 listxattrat nameToHandleAt fileGetattr"
     `);
   });
 
   it('copying up', () => {
     expect(table(copying)).toMatchInlineSnapshot(`
-      "chmod of a lower file, first in a directory: LOOKUP SETATTR | 45: openat 7 statx 8 listxattrat 3 close 3 ftruncate fstat 3 fchmod fchmodat 2 fchownat 2 utimensat 4 mkdirat renameat2 linkat setxattrat 2 fsetxattr 2 nameToHandleAt 2 ioctl 2
-      chmod of a lower file: LOOKUP GETATTR SETATTR | 24: statx 4 listxattrat 2 fstat 3 openat 2 close 2 ftruncate fchmod fchmodat fchownat utimensat 2 linkat fsetxattr 2 nameToHandleAt ioctl
-      append to a lower file: LOOKUP GETATTR OPEN RELEASE GETXATTR | 29: statx 2 listxattrat 2 fstat 4 openat 4 close 4 fsync copyFileRange fchmod fchownat utimensat 2 linkat fsetxattr nameToHandleAt ioctl 3 getxattrat
-      truncate a lower file: LOOKUP GETATTR SETATTR OPEN RELEASE GETXATTR | 31: statx 3 listxattrat 2 fstat 4 ftruncate openat 4 close 4 fsync copyFileRange fchmod fchownat utimensat 2 linkat fsetxattr nameToHandleAt ioctl 3 getxattrat
-      link of a lower file: LOOKUP 2 GETATTR LINK | 25: statx 4 listxattrat 2 fstat 3 openat 2 close 2 ftruncate fchmod fchownat utimensat 2 linkat 2 setxattrat fsetxattr 2 nameToHandleAt ioctl"
+      "chmod of a lower file, first in a directory: LOOKUP SETATTR | 37: openat 5 statx 7 listxattrat 2 close ftruncate fstat 3 fchmodat 2 fchownat utimensat 4 mkdirat renameat2 linkat setxattrat 2 fsetxattr 2 nameToHandleAt 2 fileGetattr 2
+      chmod of a lower file: LOOKUP GETATTR SETATTR | 18: statx 3 listxattrat fstat 3 openat close ftruncate fchmodat utimensat 2 linkat fsetxattr 2 nameToHandleAt fileGetattr
+      append to a lower file: LOOKUP GETATTR OPEN RELEASE GETXATTR | 23: statx 2 listxattrat fstat 4 openat 3 close 3 fsync copyFileRange utimensat 2 linkat fsetxattr nameToHandleAt fileGetattr ioctl 2
+      truncate a lower file: LOOKUP GETATTR SETATTR OPEN RELEASE GETXATTR | 25: statx 3 listxattrat fstat 4 ftruncate openat 3 close 3 fsync copyFileRange utimensat 2 linkat fsetxattr nameToHandleAt fileGetattr ioctl 2
+      link of a lower file: LOOKUP 2 GETATTR LINK | 19: statx 3 listxattrat fstat 3 openat close ftruncate utimensat 2 linkat 2 setxattrat fsetxattr 2 nameToHandleAt fileGetattr"
     `);
   });
 });

@@ -13,7 +13,7 @@ import {
   O_RDONLY,
   O_WRONLY,
 } from '../sys/constants.ts';
-import { EIO, ENOTTY, EPERM, EROFS } from '../sys/errno.ts';
+import { EIO, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM, EROFS } from '../sys/errno.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 
 const union = useUnion();
@@ -30,15 +30,25 @@ describe('file flags', () => {
     } catch {
       ctx.skip('the filesystem of the temporary directory has no sync flag');
     }
-    const ops = union.mount();
-    expect(setattr(ops, 'f', { valid: ATTR_MODE, mode: 0o600 })).toBe(0);
-    expect(flags(union.at('u', 'f'))).toContain('S');
-    expect(ops.getflags(me, walk(ops, 'f')) & FS_SYNC_FL).toBe(FS_SYNC_FL);
+    writeFileSync(union.at('l1', 'g'), 'content');
+    execFileSync('chattr', ['+S', union.at('l1', 'g')]);
+    const sys = openSys();
+    let without = false;
+    const ops = union.mount({
+      ...sys,
+      fileGetattr: (dirfd, name, at) => (without ? -ENOSYS : sys.fileGetattr(dirfd, name, at)),
+    });
+    for (const name of ['f', 'g']) {
+      expect(setattr(ops, name, { valid: ATTR_MODE, mode: 0o600 })).toBe(0);
+      expect(flags(union.at('u', name))).toContain('S');
+      expect(ops.getflags(me, walk(ops, name)) & FS_SYNC_FL).toBe(FS_SYNC_FL);
+      without = true;
+    }
   });
 
   test('a filesystem that has no flags copies up without, and says ENOTTY when it is asked', () => {
     writeFileSync(union.at('l1', 'f'), 'content');
-    const ops = union.mount({ ...openSys(), ioctl: () => -ENOTTY });
+    const ops = union.mount({ ...openSys(), ioctl: () => -ENOTTY, fileGetattr: () => -EOPNOTSUPP });
     expect(ops.getflags(me, walk(ops, 'f'))).toBe(-ENOTTY);
     expect(touch(ops, 'f', O_WRONLY)).toBe(0);
     expect(ops.setflags(me, walk(ops, 'f'), 0)).toBe(-ENOTTY);
@@ -50,6 +60,7 @@ describe('file flags', () => {
     const ops = union.mount({
       ...sys,
       ioctl: (fd, request, arg) => (request === FS_IOC_GETFLAGS ? -EIO : sys.ioctl(fd, request, arg)),
+      fileGetattr: () => -EIO,
     });
     expect(touch(ops, 'f', O_WRONLY)).toBe(-EIO);
     expect(touch(ops, 'f', O_RDONLY)).toBe(0);

@@ -87,10 +87,11 @@ describe('without AT_EMPTY_PATH', () => {
 
 describe('a call that nothing replaces', () => {
   it('answers ENOSYS', () => {
-    const sys = bindSys(withoutSyscalls(libc, ['openat2', 'open_tree', 'fsopen']));
+    const sys = bindSys(withoutSyscalls(libc, ['openat2', 'open_tree', 'fsopen', 'file_getattr']));
     expect(sys.openat2(dir.fd, '.', O_PATH, 0, 0)).toBe(-ENOSYS);
     expect(sys.openTree(dir.fd, '', AT_EMPTY_PATH)).toBe(-ENOSYS);
     expect(sys.fsopen('tmpfs', 0)).toBe(-ENOSYS);
+    expect(sys.fileGetattr(dir.fd, '.', 0)).toBe(-ENOSYS);
   });
 });
 

@@ -1,19 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statfsSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LoopMount, mountImage } from '../../../test/support/loop-mount.ts';
 import { isRoot, needsRoot, useTempDir } from '../../../test/support/temp-dir.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   EXT4_SUPER_MAGIC,
   FS_IMMUTABLE_FL,
   FS_IOC_GETFLAGS,
+  FS_XFLAG_NOATIME,
   O_PATH,
   O_RDONLY,
   O_RDWR,
 } from '../constants.ts';
-import { EBADF, EINVAL, ENOENT, ENOTTY, EOPNOTSUPP, ESTALE } from '../errno.ts';
+import { EBADF, EINVAL, ENOENT, ENOSYS, ENOTTY, EOPNOTSUPP, ESTALE } from '../errno.ts';
 import { Stat, StatFs } from '../stat.ts';
 import { openSys } from '../sys-koffi.ts';
 
@@ -123,5 +125,22 @@ describe.skipIf(!isRoot)(needsRoot('ficlone on a filesystem that shares extents'
     expect(s.size).toBe(300_000);
     sys.close(src);
     sys.close(dst);
+  });
+});
+
+describe('file_getattr', () => {
+  /** From Linux 6.17 on. */
+  const have = sys.fileGetattr(AT_FDCWD, '/', 0) !== -ENOSYS;
+
+  it.skipIf(!have || !isRoot)('tells flags by name, unopened', () => {
+    writeFileSync(dir.at('f'), '');
+    execFileSync('chattr', ['+A', dir.at('f')]);
+    expect(sys.fileGetattr(dir.fd, 'f', AT_SYMLINK_NOFOLLOW)).toBe(FS_XFLAG_NOATIME);
+    execFileSync('chattr', ['-A', dir.at('f')]);
+    expect(sys.fileGetattr(dir.fd, 'f', AT_SYMLINK_NOFOLLOW)).toBe(0);
+    symlinkSync('f', dir.at('l'));
+    expect(sys.fileGetattr(dir.fd, 'l', AT_SYMLINK_NOFOLLOW)).toBe(-EOPNOTSUPP);
+    expect(sys.fileGetattr(dir.fd, 'missing', AT_SYMLINK_NOFOLLOW)).toBe(-ENOENT);
+    expect(sys.fileGetattr(AT_FDCWD, '/proc/self/status', 0)).toBe(-EOPNOTSUPP);
   });
 });
