@@ -3,6 +3,8 @@
  * the same layers are mounted by turns by the kernel and by ours, and each changes what the other
  * then has to number. Only st_dev is left out (docs/differences.md).
  */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { type ByteString, toText } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { ENODATA } from 'stratafs/internal/sys/errno';
@@ -10,8 +12,8 @@ import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend, OpenDoor, View } from './backend.ts';
 import { openBaseDir } from './base-dir.ts';
-import { list, lstat, writeFile } from './calls.ts';
-import { check, ok } from './expect.ts';
+import { appendFile, list, lstat, readFile, writeFile } from './calls.ts';
+import { bytesAre, check, ok } from './expect.ts';
 import { type ImageType, mountImage } from './image.ts';
 import { fuse } from './targets/fuse.ts';
 import { inProcess } from './targets/in-process.ts';
@@ -250,5 +252,57 @@ for (const ours of [inProcess, fuse]) {
         }
       }
     });
+  });
+}
+
+/** A lower of which the subvolumes `a` and `b` begin to number their inodes anew, as its own directory does. */
+function subvolumes(at: ByteString): Layers | string {
+  const path = toText(at);
+  const lower = `${path}/layered`;
+  for (const name of ['layered', 'layered/a', 'layered/b']) {
+    const { status, error, stderr } = spawnSync('btrfs', ['-q', 'subvolume', 'create', `${path}/${name}`], {
+      encoding: 'utf8',
+    });
+    if (status !== 0) return `btrfs: ${error?.message ?? stderr.trim()}`;
+  }
+  for (const name of ['f', 'a/f', 'b/f']) writeFileSync(`${lower}/${name}`, name);
+  for (const name of ['upper', 'work']) mkdirSync(`${path}/${name}`);
+  const merged = base.make(`merged-subvolumes${count++}`);
+  return { upper: `${at}/upper`, work: `${at}/work`, lowers: [`${at}/layered`], merged };
+}
+
+for (const ours of [inProcess, fuse]) {
+  it(`${ours.name}: files of several subvolumes in a layer are several files`, { timeout: 60_000 }, async (context) => {
+    const image = ours.unavailable(base) ?? kernel.unavailable(base) ?? mountImage(base, `sub-${ours.name}`, 'btrfs');
+    const layers = typeof image === 'string' ? image : 'reason' in image ? image.reason : subvolumes(image.path);
+    if (typeof layers === 'string') {
+      context.skip(layers);
+      return;
+    }
+    const options = ['redirect_dir=on', 'index=off', 'metacopy=off', 'xino=on'];
+    const names = ['f', 'a/f', 'b/f'];
+    const apart = (door: OpenDoor): void => {
+      const numbers = names.map((name) => lstat(door, name).ino);
+      expect(new Set(numbers).size).toBe(3);
+      // In `b` nothing is looked up before it is listed.
+      for (const name of ['a', 'b']) {
+        expect(list(door, name).find((entry) => entry.name === 'f')?.ino).toBe(lstat(door, `${name}/f`).ino);
+      }
+    };
+    await view(ours, layers, options, (door) => {
+      for (const name of names) bytesAre(readFile(door, name), name);
+      apart(door);
+      appendFile(door, 'a/f', '!');
+      ok(door.unlink('f'));
+      ok(door.rename('b/f', 'f'));
+      ok(door.link('f', 'b/f'));
+    });
+    for (const by of [kernel, ours]) {
+      await view(by, layers, options, (door) => {
+        bytesAre(readFile(door, 'a/f'), 'a/f!');
+        for (const name of ['f', 'b/f']) bytesAre(readFile(door, name), 'b/f');
+        expect(lstat(door, 'f').nlink).toBe(2);
+      });
+    }
   });
 }

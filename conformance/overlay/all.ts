@@ -14,6 +14,7 @@ import {
   dataOnlyOffCases,
   metacopyCases,
   metacopyDifferentCases,
+  metacopyIndexCases,
   metacopyOffCases,
   verityCases,
 } from './metacopy.ts';
@@ -58,6 +59,11 @@ export const allGroups: Readonly<Record<string, OverlayGroup>> = {
     options: ['redirect_dir=on', 'metacopy=on'],
     own: true,
     cases: { ...metacopyDifferentCases, ...markDifferentCases },
+  },
+  'metacopy and index': {
+    options: ['redirect_dir=on', 'index=on', 'metacopy=on'],
+    own: true,
+    cases: metacopyIndexCases,
   },
   'metacopy off': { options: ['redirect_dir=on', 'metacopy=off'], cases: metacopyOffCases },
   'verity on': { options: ['redirect_dir=on', 'metacopy=on', 'verity=on'], own: true, cases: verityCases('on') },

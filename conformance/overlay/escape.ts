@@ -35,6 +35,15 @@ export function escapeCases(own: 'trusted' | 'user', other: 'trusted' | 'user'):
         equal(stored(t.upper(), 'd', `${p}overlay.opaque`), null);
       },
     },
+    [`${p} alone is no name`]: {
+      lowers: [{ f: file('content') }],
+      run(m, t) {
+        for (const result of [m.setxattr('f', p, 'y'), m.getxattr('f', p), m.removexattr('f', p)]) {
+          fails(e.EINVAL, result);
+        }
+        truly(!t.inUpper('f'), 'nothing is copied up for it');
+      },
+    },
     [`real ${p}* are neither listed nor read nor removed`]: {
       lowers: [{ f: file('content', { xattrs: { [`${p}nlink`]: 'U+0', 'user.seen': 'v' } }), d: dir({ x: file() }) }],
       upper: { d: dir({}, { xattrs: { [`${p}impure`]: 'y' } }) },

@@ -163,4 +163,19 @@ export const firstLookupCases: OverlayCases = {
       equal(names(m, 'd'), ['a', 'b', 'sub']);
     },
   },
+  'an origin of another type is none': {
+    lowers: [{ f: file('f'), p: fifo(), q: fifo() }],
+    needs: ['handles'],
+    async run(m, t) {
+      for (const name of ['f', 'p', 'q']) ok(m.chmod(name, 0o600));
+      const { ino } = lstat(m, 'f');
+      await t.unmount();
+      const origin = Buffer.from(t.marked('f', 'origin') ?? '', 'latin1');
+      ok(t.upper().lsetxattr('p', t.mark('origin'), origin));
+      m = await t.remount();
+      equal(lstat(m, 'f').ino, ino);
+      equal(lstat(m, 'p').ino, lstat(t.upper(), 'p').ino);
+      equal(lstat(m, 'q').ino, lstat(t.lower(0), 'q').ino);
+    },
+  },
 };

@@ -269,6 +269,24 @@ export const indexMountCases: OverlayCases = {
       fails(e.EROFS, m.mkdir('new'));
     },
   },
+  "what lies deeper in work/ than an overlay leaves things is nobody else's to remove": {
+    lowers: [three],
+    async run(m, t) {
+      await t.unmount();
+      for (const path of ['work/a', 'work/a/b']) ok(t.work().mkdir(path));
+      writeFile(t.work(), 'work/a/b/somebodys', 'data');
+      if (t.ours) equal(await t.refused(), -e.ENOTEMPTY);
+      else {
+        m = await t.remount();
+        fails(e.EROFS, m.mkdir('new'));
+        await t.unmount();
+      }
+      bytesAre(readFile(t.work(), 'work/a/b/somebodys'), 'data');
+      ok(t.work().unlink('work/a/b/somebodys'));
+      m = await t.remount();
+      ok(m.mkdir('new'));
+    },
+  },
   'what stands in the place of work/ is replaced': {
     lowers: [three],
     async run(m, t) {
@@ -305,6 +323,55 @@ export const indexMountCases: OverlayCases = {
       ok(t.work().lsetxattr(`index/${entry}`, t.mark('nlink'), 'U-1'));
       await t.remount();
       equal(entries(t), []);
+    },
+  },
+  ...Object.fromEntries(
+    ['nonsense', 'L-3', 'L-7', 'U-2'].map((count) => [
+      `the link count ${count} says nothing, and the links of the copy count`,
+      {
+        lowers: [three],
+        async run(m: Door, t: Union) {
+          writeFile(m, 'a', 'copied');
+          await t.unmount();
+          ok(t.upper().lsetxattr('a', t.mark('nlink'), count));
+          m = await t.remount();
+          sameFile(m, ['a', 'b', 'c'], 2);
+          ok(m.unlink('a'));
+          m = await t.remount();
+          for (const name of ['b', 'c']) bytesAre(readFile(m, name), 'copied');
+        },
+      },
+    ]),
+  ),
+  'a link count that is too low ends at the names that are known': {
+    lowers: [three],
+    // Names that the VFS knows.
+    needs: ['vfs'],
+    async run(m, t) {
+      writeFile(m, 'a', 'copied');
+      await t.unmount();
+      ok(t.upper().lsetxattr('a', t.mark('nlink'), 'U-1'));
+      m = await t.remount();
+      sameFile(m, ['a', 'b', 'c'], 1);
+      ok(m.unlink('a'));
+      sameFile(m, ['b', 'c'], 1);
+      ok(m.link('b', 'new'));
+      bytesAre(readFile(m, 'c'), 'copied');
+      m = await t.remount();
+      bytesAre(readFile(m, 'new'), 'copied');
+    },
+  },
+  "half a byte at the end of an entry's name does not count": {
+    lowers: [three],
+    async run(m, t) {
+      writeFile(m, 'a', 'copied');
+      const [entry] = entries(t);
+      await t.unmount();
+      ok(t.work().rename(`index/${entry}`, `index/${entry}a`));
+      m = await t.remount();
+      equal(entries(t), [`${entry}a`]);
+      bytesAre(readFile(m, 'a'), 'copied');
+      bytesAre(readFile(m, 'b'), 'lower');
     },
   },
   'an entry that has lost its name, but not its last one, is found by the others': {

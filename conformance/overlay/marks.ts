@@ -133,6 +133,23 @@ export const markDifferentCases: OverlayCases = {
       else fails(e.ESTALE, m.lstat('two'));
     },
   },
+  'two files that were copied up from one': {
+    lowers: [{ f: file('f'), g: file('g'), h: file('h') }],
+    needs: ['handles'],
+    async run(m, t) {
+      for (const name of ['f', 'g', 'h']) appendFile(m, name, '!');
+      await t.unmount();
+      ok(t.upper().lsetxattr('g', t.mark('origin'), Buffer.from(t.marked('f', 'origin') ?? '', 'latin1')));
+      ok(t.upper().rename('h', 'moved'));
+      m = await t.remount();
+      bytesAre(readFile(m, 'f'), 'f!');
+      if (t.ours) bytesAre(readFile(m, 'g'), 'g!');
+      else fails(e.ESTALE, m.lstat('g'));
+      // The kernel takes the lower for the copy of it that it knows.
+      bytesAre(readFile(m, 'moved'), 'h!');
+      bytesAre(readFile(m, 'h'), t.ours ? 'h' : 'h!');
+    },
+  },
   'a lower file that two redirects lead to is one file, and stays it': {
     lowers: [{ one: dir({}, { redirect: '~/d' }), two: dir({}, { redirect: '~/d' }), d: whiteout }, { d }],
     // Names that the VFS knows are names of the copy; others are looked up anew, and find the lower.

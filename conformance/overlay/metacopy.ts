@@ -405,6 +405,25 @@ export const metacopyDifferentCases: OverlayCases = {
   },
 };
 
+/** With index=on said. */
+export const metacopyIndexCases: OverlayCases = {
+  'a metadata-only file that leads to another file than it was copied up from is ESTALE': {
+    lowers: [{ f: file('of f'), g: file('of g'), h: file('of h') }],
+    needs: ['handles'],
+    async run(m, t) {
+      for (const name of ['f', 'h']) ok(m.chmod(name, 0o600));
+      await t.unmount();
+      ok(t.upper().lsetxattr('f', t.mark('redirect'), `${t.at}/g`));
+      ok(t.upper().lremovexattr('h', t.mark('origin')));
+      ok(t.upper().lsetxattr('h', t.mark('redirect'), `${t.at}/g`));
+      m = await t.remount();
+      fails(e.ESTALE, m.lstat('f'));
+      // One that does not say is believed.
+      bytesAre(readFile(m, 'h'), 'of g');
+    },
+  },
+};
+
 export const metacopyOffCases: OverlayCases = {
   'with metacopy=off a file of metadata alone is EPERM': {
     lowers: [

@@ -329,6 +329,15 @@ export const nofollowCases: OverlayCases = {
       equal(names(m, 'plain'), ['x']);
     },
   },
+  'a redirect that nothing could be below is none': {
+    lowers: [{ was: family }],
+    upper: { up: dir({ is: dir({ own: file() }, { redirect: 'was' }), far: dir({}, { redirect: '/was' }) }) },
+    run(m) {
+      equal(names(m, 'up/is'), ['own']);
+      equal(names(m, 'up/far'), []);
+      ok(m.rmdir('up/far'));
+    },
+  },
 };
 
 /** `redirect_dir=follow`: redirects are followed and not made. */

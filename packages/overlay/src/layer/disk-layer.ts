@@ -46,6 +46,7 @@ import { Dentry, type FileHandleId, type Layer, LISTS_ALL, type RawDirent } from
 import { openClone, openRoot } from './layer-root.ts';
 import { directoryLists, filesystemLists, type Lists } from './lists-all.ts';
 import { isComponent } from './name.ts';
+import { numberElsewhere } from './other-devices.ts';
 import { collect, collectNames, Reach } from './reach.ts';
 import { type WriteOrder, writeOrder } from './write-order.ts';
 import { WritebackWatch } from './writeback-watch.ts';
@@ -77,6 +78,9 @@ export class DiskLayer implements Layer {
   /** A lower on the directory itself: what is mounted below shows through. */
   readonly #plain: boolean;
   readonly #idmapped: boolean;
+  readonly #mntId: number;
+  /** Something was seen on another device than the root's (other-devices.ts). */
+  #manyDevices = false;
   /** EROFS tells of every file that it is immutable, though its inodes bear no such flag: nothing in it can change. */
   readonly #erofs: boolean;
   readonly #lists: Lists;
@@ -105,6 +109,7 @@ export class DiskLayer implements Layer {
       cloned: clone >= 0,
       idmapped,
       dev: stat.dev,
+      mntId: stat.mntId,
     });
   }
 
@@ -113,7 +118,7 @@ export class DiskLayer implements Layer {
     cache: DescriptorCache,
     options: DiskLayerOptions,
     root: number,
-    { cloned, idmapped, dev }: { cloned: boolean; idmapped: boolean; dev: number },
+    { cloned, idmapped, dev, mntId }: { cloned: boolean; idmapped: boolean; dev: number; mntId: number },
   ) {
     this.#sys = sys;
     this.#cache = cache;
@@ -122,6 +127,7 @@ export class DiskLayer implements Layer {
     this.cloned = cloned;
     this.#plain = !cloned && !options.writable;
     this.#idmapped = idmapped;
+    this.#mntId = mntId;
     this.dev = dev;
     this.root = new Dentry(this, null, '');
     this.root.fd = root;
@@ -158,7 +164,19 @@ export class DiskLayer implements Layer {
     if (err < 0) return err;
     if (this.#idmapped) markUnmapped(out);
     if (this.#erofs) out.attributes &= ~STATX_ATTR_IMMUTABLE;
-    return this.#plain && out.dev !== this.dev ? this.#mounted(out) : 0;
+    return out.dev === this.dev ? 0 : this.#elsewhere(out);
+  }
+
+  /** `st` is of another device: of the layer's filesystem all the same, or mounted below it. */
+  #elsewhere(st: Stat): number {
+    if (this.#isMounted(st)) return this.#mounted(st);
+    this.#manyDevices = true;
+    st.ino = numberElsewhere(st.dev, st.ino);
+    return 0;
+  }
+
+  #isMounted(st: Stat): boolean {
+    return this.#plain && st.dev !== this.dev && st.mntId !== this.#mntId;
   }
 
   /**
@@ -176,6 +194,7 @@ export class DiskLayer implements Layer {
       const before = into.length;
       const err = readDirents(this.#sys, fd, into);
       if (err < 0) return err;
+      if (this.#manyDevices) this.#renumber(fd, into, before);
       // In an empty directory that nobody fills there is no case to fold.
       return into.length === before && !this.writable ? LISTS_ALL : this.#listsAll(fd);
     });
@@ -195,7 +214,7 @@ export class DiskLayer implements Layer {
     if (dirfd < 0) return dirfd;
     const fd = this.#reach.openDirectory(dirfd);
     if (fd < 0) return fd;
-    const r = this.#plain && this.#isElsewhere(fd) ? 0 : read(fd);
+    const r = this.#plain && this.#isMountedDirectory(fd) ? 0 : read(fd);
     this.#sys.close(fd);
     return r;
   }
@@ -205,9 +224,16 @@ export class DiskLayer implements Layer {
     return all ? LISTS_ALL : 0;
   }
 
-  #isElsewhere(fd: number): boolean {
+  #isMountedDirectory(fd: number): boolean {
     const st = new Stat();
-    return this.#sys.fstat(fd, st) === 0 && st.dev !== this.dev;
+    return this.#sys.fstat(fd, st) === 0 && this.#isMounted(st);
+  }
+
+  /** What was read of directory `fd`, from the `first` entry on, has its numbers as `stat` gives them. */
+  #renumber(fd: number, entries: RawDirent[], first: number): void {
+    const st = new Stat();
+    if (this.#sys.fstat(fd, st) < 0 || st.dev === this.dev) return;
+    for (let i = first; i < entries.length; i++) entries[i].ino = numberElsewhere(st.dev, entries[i].ino);
   }
 
   readlink(d: Dentry): ByteString | number {
@@ -255,6 +281,7 @@ export class DiskLayer implements Layer {
     const err = this.#sys.fstat(fd, out);
     this.#sys.close(fd);
     if (err < 0) return err;
+    if (out.dev !== this.dev) out.ino = numberElsewhere(out.dev, out.ino);
     // Unlinked but still open somewhere: as gone as it will be after the last close.
     return out.nlink === 0 ? -ESTALE : 0;
   }
@@ -314,7 +341,9 @@ export class DiskLayer implements Layer {
   }
 
   fstat(file: number, out: Stat): number {
-    return this.#sys.fstat(file, out);
+    const err = this.#sys.fstat(file, out);
+    if (err >= 0 && out.dev !== this.dev) out.ino = numberElsewhere(out.dev, out.ino);
+    return err;
   }
 
   fsync(file: number, dataOnly: boolean): number {

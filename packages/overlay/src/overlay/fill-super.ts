@@ -25,7 +25,7 @@ import { AUFS_OPAQUE, cleanTree } from './whiteout.ts';
 const WORK_MODE = 0;
 const WORK_MODE_UNPRIVILEGED = 0o700;
 /** Nothing that an overlay leaves in work/ lies deeper. */
-const WORK_DEPTH = 2;
+const WORK_DEPTH = 1;
 
 /** Builds a union of opened layers, or says why it cannot be. Layers are destroyed by the caller on refusal. */
 export function fillSuper(config: Config, layers: SuperLayers, hooks: SuperHooks): Super | Refusal {

@@ -55,8 +55,10 @@ function newInode(sb: Super, type: number, found: Found, st: Stat, origin: Lower
   inode.protection = protectionOf(st) | found.protection;
   const real = found.upper ?? found.lowers[0];
   if (found.index && type !== S_IFDIR) {
-    // Without a count: the names in the upper, which are its links but for the entry itself.
-    inode.nlink = unionNlink(sb, real, st.nlink, found.index.lowerNlink, Math.max(1, st.nlink - 1));
+    // Without a count: the names in the upper, which are its links but for the entry itself. A lower hard link may have
+    // more: counted too low, the entry would go before the last of them, and what was written with it.
+    const { lowerNlink } = found.index;
+    inode.nlink = unionNlink(sb, real, st.nlink, lowerNlink, lowerNlink > 1 ? st.nlink : Math.max(1, st.nlink - 1));
   }
   if (found.upperLazy) adoptLazy(sb, inode, findLazy(sb, found));
   inode.ino = origin ? sb.mapIno(origin.fs, origin.ino) : sb.mapIno(sb.fsNumber(real.layer), st.ino);

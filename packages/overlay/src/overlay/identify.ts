@@ -4,8 +4,10 @@
  * it has that lower inode's number and place in the inode table.
  */
 import type { Dentry } from '../layer/layer.ts';
+import { S_IFREG } from '../sys/constants.ts';
 import { ENODATA, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
+import { isWhiteoutDevice } from './escaped-whiteout.ts';
 import type { Found, LowerId } from './found.ts';
 import { lookupIndex } from './index-dir.ts';
 import { decodeOrigin, encodeOrigin } from './origin.ts';
@@ -23,13 +25,13 @@ export function identify(sb: Super, found: Found, out: Stat): number {
     const fs = sb.fsNumber(found.lowers[0].layer);
     found.origin = { fs, ino: found.lowerIno, nlink: found.lowerNlink, value: null };
   } else if (found.upperHasOrigin && !found.isDir) {
-    found.origin = originOf(sb, found.upper!);
+    found.origin = originOf(sb, found.upper!, isWhiteoutDevice(out.mode, out.rdev) ? S_IFREG : out.type);
   }
   return sb.indexDir ? lookupIndex(sb, found, out) : 0;
 }
 
-/** Where an upper non-directory was copied up from; null when it does not say or it is gone. */
-function originOf(sb: Super, upper: Dentry): LowerId | null {
+/** Where an upper non-directory, an object of `type`, was copied up from; null when it does not say, or it is gone or of another type. */
+function originOf(sb: Super, upper: Dentry, type: number): LowerId | null {
   const value = upper.layer.getxattr(upper, sb.names.origin);
   if (typeof value === 'number') return null;
   const origin = decodeOrigin(value);
@@ -39,7 +41,7 @@ function originOf(sb: Super, upper: Dentry): LowerId | null {
   const fs = sb.fsNumber(layer);
   const st = new Stat();
   const err = layer.handleIno({ type: origin.type, handle: origin.handle }, st);
-  if (err < 0) return null;
+  if (err < 0 || st.type !== type) return null;
   const uuid = sb.config.uuid === 'off' ? NO_UUID : layer.uuid;
   return { fs, ino: st.ino, nlink: st.nlink, value: encodeOrigin({ ...origin, uuid, flags: 0 }) };
 }
@@ -72,4 +74,13 @@ export function verifyHandle(d: Dentry, mark: string, handle: Buffer): number {
 /** With nfs_export an upper directory merges with the lower that it was copied up from, and no other. */
 export function isOrigin(sb: Super, upper: Dentry, lower: Dentry): boolean {
   return verifyHandle(upper, sb.names.origin, originValue(sb, lower)) === 0;
+}
+
+/**
+ * Whether an upper file of metadata alone, an origin of which is there, was copied up from another file than `lower`,
+ * to which its name or redirect leads. Who asked for an index is told rather than shown that one's data.
+ */
+export function isStale(sb: Super, upper: Dentry, lower: Dentry): boolean {
+  if (!sb.config.index || !sb.config.indexAsked || isOrigin(sb, upper, lower)) return false;
+  return originOf(sb, upper, S_IFREG) !== null;
 }

@@ -20,7 +20,7 @@ import { originValue } from './util.ts';
 import { cleanTree, isWhiteout, whiteoutOver } from './whiteout.ts';
 
 /** Nothing that is built in the index lies deeper. */
-const TEMP_DEPTH = 1;
+const TEMP_DEPTH = 0;
 
 /** `config`, without the index where a layer's files cannot be found again by their handles. */
 export function withoutIndex(config: Config, layers: SuperLayers, hooks: SuperHooks): Config {
@@ -125,7 +125,9 @@ function clearUp(sb: Super, dir: Dentry): number {
 
 /** kernel ovl_verify_index. @returns 0; -ENOENT for a copy without a name, -ESTALE for what names another lower, or why the index cannot be used. */
 function verifyEntry(sb: Super, entry: Dentry, st: Stat): number {
-  const handle = /^([0-9a-f]{2})+$/i.test(entry.name) ? Buffer.from(entry.name, 'hex') : Buffer.alloc(0);
+  // As in the kernel half a byte at the end does not count.
+  const [hex] = /^([0-9a-f]{2})*(?=.?$)/is.exec(entry.name) ?? [''];
+  const handle = Buffer.from(hex, 'hex');
   const origin = decodeOrigin(handle);
   if (origin === null) return -ENODATA;
   if (typeof origin === 'number') return origin;

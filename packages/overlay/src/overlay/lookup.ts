@@ -7,12 +7,12 @@
 import { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.ts';
-import { EACCES, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENODATA, ENOENT, EOPNOTSUPP, EPERM } from '../sys/errno.ts';
+import { EACCES, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import { asWhiteoutDevice, isEscapedWhiteout } from './escaped-whiteout.ts';
 import type { Found } from './found.ts';
 import { getInode } from './get-inode.ts';
-import { identify, isOrigin } from './identify.ts';
+import { identify, isOrigin, isStale } from './identify.ts';
 import { expectLooks, mayHold, namesOf } from './index-names.ts';
 import { attach, type DirInode, type Inode, isDir, prefer } from './inode.ts';
 import { hasLazyMarks } from './lazy-files.ts';
@@ -37,7 +37,7 @@ interface Walk {
   metacopy: number;
   /** The upper has only some of the file's data. */
   lazy: boolean;
-  /** The lowest layer: its opaque and redirect marks cannot matter. */
+  /** Nothing below is asked: the object's opaque and redirect marks cannot matter. */
   last: boolean;
   /** The overlay's own attributes found on the last object. */
   hasOriginXattr: boolean;
@@ -97,9 +97,9 @@ function lookupSingle(
     return null;
   }
   if (type !== S_IFDIR) return lookupFile(sb, d, w, prefix, st);
-  if (sb.traps.has(st)) return -ELOOP;
+  if (sb.traps.has(layer, st)) return -ELOOP;
   if (lastElement) w.isDir = true;
-  if (w.last) return d;
+  if (w.last && layer !== sb.upper) return d;
   if (aufs && layer.lookup(d, AUFS_OPAQUE, sb.scratch) >= 0) {
     w.stop = true;
     if (lastElement) w.opaque = true;
@@ -109,6 +109,7 @@ function lookupSingle(
   if (typeof names === 'number') return names;
   w.hasOriginXattr = names.includes(sb.names.origin);
   w.protattr = names.includes(sb.names.protattr);
+  if (w.last) return d;
   if (names.includes(sb.names.opaque)) {
     const value = layer.getxattr(d, sb.names.opaque);
     if (typeof value !== 'number' && value.length === 1 && value[0] === 0x79) {
@@ -233,7 +234,7 @@ export function lookupLayers(sb: Super, parent: DirInode, name: ByteString, out:
     absoluteRedirect: false,
     metacopy: 0,
     lazy: false,
-    last: false,
+    last: !sb.config.redirectFollow && parent.lowers.length === 0,
     hasOriginXattr: false,
     protattr: false,
     bare: false,
@@ -326,6 +327,7 @@ function lookupLowers(
       found.upperHasOrigin = true;
       if (!isOrigin(sb, found.upper, got)) break;
     }
+    if (found.upper && lowers.length === 0 && !w.isDir && isStale(sb, found.upper, got)) return -ESTALE;
     if (lowers.length === 0) {
       found.lowerIno = st.ino;
       found.lowerNlink = st.nlink;

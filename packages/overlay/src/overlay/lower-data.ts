@@ -2,11 +2,11 @@
  * Where the bytes of an inode are (kernel: ovl_path_realdata and ovl_verify_lowerdata): with its
  * attributes, or in a layer below. Data-only layers are asked when the data is first needed, by
  * the path that the lowest metadata names (ovl_lookup_data_layers): from the layer's root, through
- * plain directories of its own filesystem, to a regular file.
+ * plain directories of its own mount, to a regular file.
  */
 import { Dentry, type Layer } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { S_IFDIR, S_IFLNK, S_IFREG } from '../sys/constants.ts';
+import { S_IFDIR, S_IFLNK, S_IFREG, STATX_ATTR_MOUNT_ROOT } from '../sys/constants.ts';
 import { EIO, ELOOP, ENOENT, ENOTDIR, EXDEV } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Found } from './found.ts';
@@ -69,7 +69,7 @@ function lookupBeneath(layer: Layer, path: ByteString): Dentry | number {
     } else {
       err = layer.lookup(at, name, st);
       if (err >= 0) {
-        if (st.dev !== layer.dev) err = -EXDEV;
+        if (st.attributes & STATX_ATTR_MOUNT_ROOT) err = -EXDEV;
         else if (!last && st.type !== S_IFDIR) err = st.type === S_IFLNK ? -ELOOP : -ENOTDIR;
         else at = new Dentry(layer, at, name);
       }

@@ -158,7 +158,10 @@ export function gone(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   if (!inUse(inode)) releaseReal(inode);
   detach(inode, parent, name);
   dirModified(parent);
-  inode.nlink--;
+  // kernel ovl_drop_nlink: layers that were changed may have more names than were counted.
+  if (inode.nlink > (inode.parent === null ? 0 : 1)) inode.nlink--;
+  // Linux has taken one from what it was told.
+  else if (inode.parent !== null && inode.nodeid !== 0) sb.hooks.attrChanged?.(inode.nodeid);
   if (inode.index && (isDir(inode) || inode.nlink === 0)) dropEntry(sb, inode);
   if (inode.parent !== null) return;
   inode.unlinked = true;

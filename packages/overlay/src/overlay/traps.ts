@@ -3,7 +3,8 @@
  * the merged tree they would change while they are changed through it, and a walk would meet the root's
  * number once more: a lookup that finds one of them ends with ELOOP.
  */
-import type { Dentry } from '../layer/layer.ts';
+import type { Dentry, Layer } from '../layer/layer.ts';
+import { numberElsewhere } from '../layer/other-devices.ts';
 import { Stat } from '../sys/stat.ts';
 
 export class Traps {
@@ -15,9 +16,11 @@ export class Traps {
     if (dir.layer.stat(dir, st) >= 0) this.#dirs.push([st.dev, st.ino]);
   }
 
-  /** Whether a directory of a layer, just looked up, is one of them. */
-  has(st: Stat): boolean {
-    for (const [dev, ino] of this.#dirs) if (st.ino === ino && st.dev === dev) return true;
+  /** Whether a directory of `layer`, just looked up, is one of them. */
+  has(layer: Layer, st: Stat): boolean {
+    for (const [dev, ino] of this.#dirs) {
+      if (st.dev === dev && st.ino === (dev === layer.dev ? ino : numberElsewhere(dev, ino))) return true;
+    }
     return false;
   }
 }

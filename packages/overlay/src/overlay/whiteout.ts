@@ -98,7 +98,7 @@ export function removeDirAtomically(sb: Super, dir: Dentry, name: ByteString): n
 
 /** Removes a temporary object (a directory with the whiteouts in it too); what fails stays for the next mount. */
 export function cleanup(sb: Super, temp: ByteString): void {
-  const err = cleanTree(sb.work!, temp, 1);
+  const err = cleanTree(sb.work!, temp, 0);
   if (err < 0) sb.hooks.log(`workdir: ${temp} could not be removed and is left for the next mount`);
 }
 
