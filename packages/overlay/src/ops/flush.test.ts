@@ -10,7 +10,7 @@ import { Stat } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { traceSys } from '../sys/sys-trace.ts';
-import { ATTR_MODE, ATTR_MTIME, SetAttr } from './ops.ts';
+import { ATTR_MODE, ATTR_MTIME, ATTR_SIZE, SetAttr } from './ops.ts';
 
 const union = useUnion();
 
@@ -31,6 +31,31 @@ test.each<[FsyncMode, number]>([
   };
   expect(touch(union.mount(counting, { fsync }), 'a/b/file', O_WRONLY)).toBe(0);
   expect(flushed).toBe(flushes);
+});
+
+test.each<[FsyncMode, number, number]>([
+  ['volatile', 0, 0],
+  ['auto', 0, 1],
+  ['strict', 3, 1],
+])('fsync=%s: %i of a file that shares its data with the lower, %i of one that is cut short', (fsync, whole, cut) => {
+  mkdirSync(union.at('l1', 'a/b'), { recursive: true });
+  for (const name of ['whole', 'cut']) writeFileSync(union.at('l1', 'a/b', name), 'text');
+  let flushed = 0;
+  const sys = openSys();
+  const cloning: Sys = {
+    ...sys,
+    fsync() {
+      flushed++;
+      return 0;
+    },
+    ficlone: (dst, src) => Math.min(0, sys.copyFileRange(src, 0, dst, 0, 100)),
+  };
+  const o = union.mount(cloning, { fsync });
+  expect(touch(o, 'a/b/whole', O_WRONLY)).toBe(0);
+  expect(flushed).toBe(whole);
+  flushed = 0;
+  expect(setattr(o, 'a/b/cut', { valid: ATTR_SIZE, size: 2 })).toBe(0);
+  expect(flushed).toBe(cut);
 });
 
 test('what is flushed, is flushed complete and before it appears', () => {

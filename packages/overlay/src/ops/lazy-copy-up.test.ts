@@ -7,7 +7,7 @@ import { me, nothing, setattr, stat, useUnion, walk } from '../../test/support/u
 import { changeSet } from '../diff/change-set.ts';
 import { openLayers } from '../diff/open-layers.ts';
 import { hydrate, pendingOf } from '../overlay/lazy-complete.ts';
-import { wantsLazy } from '../overlay/lazy-stub.ts';
+import { holdsStubs } from '../overlay/lazy-stub.ts';
 import { ATTR_MTIME, ATTR_SIZE } from '../overlay/setattr.ts';
 import { fromText } from '../sys/bytes.ts';
 import {
@@ -114,7 +114,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
   test('stores what is written, shows what it had, and the next mount goes on', (ctx) => {
     lower();
     let ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     const before = stat(ops, 'f');
     const expected = model();
     const out = new OpenOut();
@@ -145,7 +145,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
   test('opening for writing changes neither size nor times, and a reader from before sees what is written', (ctx) => {
     lower();
     const ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     const before = stat(ops, 'f');
     const reader = open(ops, 'f', O_RDONLY);
     const writer = open(ops, 'f', O_RDWR);
@@ -166,7 +166,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
   });
 
   test('every sequence of changes leaves what it leaves in one file, over mounts and completion', (ctx) => {
-    if (!wantsLazy(mount().sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(mount().sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     const at = fc.oneof(
       fc.nat(SIZE + 50_000),
       fc.nat(80).map((block) => block * 4096),
@@ -270,7 +270,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
   test('data and holes are found in both layers', (ctx) => {
     lower();
     const ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     write(ops, 'f', Buffer.from('in the hole'), 150_000);
     const fh = open(ops, 'f', O_RDONLY);
     const at = (off: number, whence: 3 | 4): number => ops.lseek(me, fh, off, whence);
@@ -290,7 +290,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
     lower();
     lower('g');
     const ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     write(ops, 'f', Buffer.from('x'), 0);
     write(ops, 'g', Buffer.from('x'), 0);
     const out = new OpenOut();
@@ -305,7 +305,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
   test('names, modes and owners change on an incomplete file, and the last name takes its entry along', (ctx) => {
     lower();
     let ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     write(ops, 'f', Buffer.from('x'), 0);
     const expected = model();
     expected.write('x');
@@ -328,7 +328,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
     lower();
     fs.linkSync(union.at('l2', 'f'), union.at('l2', 'other'));
     let ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     write(ops, 'f', Buffer.from('x'), 0);
     const expected = model();
     expected.write('x');
@@ -344,7 +344,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
   test('the marks are nobody’s attributes', (ctx) => {
     lower();
     const ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     write(ops, 'f', Buffer.from('x'), 0);
     const nodeid = walk(ops, 'f');
     expect(ops.listxattr(me, nodeid)).toEqual([]);
@@ -365,7 +365,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
       fs.closeSync(fd);
     }
     let ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     for (const name of ['f', 'g']) ops.release(open(ops, name, O_RDWR));
     hydrate(ops.sb, 50_000, new Map());
     ops = remount();
@@ -386,7 +386,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
     lower();
     lower('g');
     let ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     write(ops, 'f', Buffer.from('x'), 0);
     write(ops, 'g', Buffer.from('x'), 0);
     union.unmount();
@@ -407,7 +407,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
     const params = { index: true, metacopy: true, redirectDir: 'on' as const };
     const options = { copyup: 'lazy' as const, copyupThreshold: 1 };
     let ops = union.mount(sys, params, options);
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     expect(setattr(ops, 'f', { valid: 1, mode: 0o600 })).toBe(0);
     expect(ops.rename(me, 1, 'f', 1, 'moved', 0)).toBe(0);
     const fh = open(ops, 'moved', O_RDONLY);
@@ -428,7 +428,7 @@ describe.skipIf(!isRoot)('a lazy copy-up', () => {
     lower();
     lower('same');
     const ops = mount();
-    if (!wantsLazy(ops.sb, SIZE)) return ctx.skip('this filesystem cannot hold incomplete files');
+    if (!holdsStubs(ops.sb)) return ctx.skip('this filesystem cannot hold incomplete files');
     ops.release(open(ops, 'same', O_RDWR));
     write(ops, 'f', Buffer.from('x'), 0);
     expect(setattr(ops, 'f', { valid: ATTR_MTIME, mtime: 1_000_000, mtimeNsec: 500_000_000 })).toBe(0);

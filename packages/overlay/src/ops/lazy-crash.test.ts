@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { isRoot } from '../../test/support/temp-dir.ts';
 import { me, useUnion, walk } from '../../test/support/union.ts';
 import { hydrate } from '../overlay/lazy-complete.ts';
-import { wantsLazy } from '../overlay/lazy-stub.ts';
+import { holdsStubs } from '../overlay/lazy-stub.ts';
 import { fromText } from '../sys/bytes.ts';
 import { wrapSys } from '../sys/calls.ts';
 import { CLONE_NEWNS, MNT_DETACH, MS_PRIVATE, MS_REC, O_RDWR } from '../sys/constants.ts';
@@ -110,7 +110,7 @@ test('killed at any point, it leaves what the kernel reads rightly or not at all
   fresh();
   let usable = false;
   attempt(sys, (ops) => {
-    usable = wantsLazy(ops.sb, SIZE);
+    usable = holdsStubs(ops.sb);
   });
   if (!usable) return ctx.skip('this filesystem cannot hold incomplete files');
   for (const [what, prepare, act, states] of [

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { isRoot } from '../../test/support/temp-dir.ts';
 import { me, setattr, stat, useUnion, walk } from '../../test/support/union.ts';
 import { hydrate } from '../overlay/lazy-complete.ts';
-import { wantsLazy } from '../overlay/lazy-stub.ts';
+import { holdsStubs } from '../overlay/lazy-stub.ts';
 import { ATTR_SIZE } from '../overlay/setattr.ts';
 import { wrapSys } from '../sys/calls.ts';
 import { FALLOC_FL_KEEP_SIZE, FS_IOC_FSGETXATTR, FS_XFLAG_REALTIME, O_RDONLY, O_RDWR } from '../sys/constants.ts';
@@ -26,7 +26,7 @@ const content = Buffer.alloc(20 * BLOCK + 100, 'lower ');
 function begin(on: Sys = sys): OverlayOps | null {
   fs.writeFileSync(union.at('l2', 'f'), content);
   const ops = mount(on);
-  return isRoot && wantsLazy(ops.sb, content.length) ? ops : null;
+  return isRoot && holdsStubs(ops.sb) ? ops : null;
 }
 
 function mount(on: Sys = sys): OverlayOps {

@@ -17,7 +17,7 @@ import { Stat } from '../sys/stat.ts';
 import { cloneFrom, copyFrom } from './copy-data.ts';
 import type { Inode } from './inode.ts';
 import { adoptLazy } from './lazy-files.ts';
-import { markStub, planStub, type Stub, stubFile, wantsLazy } from './lazy-stub.ts';
+import { holdsStubs, isLarge, markStub, planStub, type Stub, stubFile } from './lazy-stub.ts';
 import type { Super } from './super.ts';
 import { CAPABILITY } from './xattrs.ts';
 
@@ -66,9 +66,9 @@ export function completeData(sb: Super, inode: Inode, data: Dentry, keep: number
 
 /** @returns the stub that the open `file` has become; null when it has all its data; a negative errno. */
 function placeData(sb: Super, upper: Dentry, data: Dentry, file: number, length: number): Stub | null | number {
-  if (wantsLazy(sb, length)) {
-    if (sb.lazy.mode === 'auto' && cloneFrom(sb, data, file, length)) return null;
-    const stub = planStub(data, upper, length);
+  if (isLarge(sb, length)) {
+    if (sb.lazy.mode === 'auto' && cloneFrom(sb, data, file, length) >= 0) return null;
+    const stub = holdsStubs(sb) ? planStub(data, upper, length) : null;
     if (stub !== null && markStub(sb, stub, file) >= 0) return stub;
   }
   const err = copyFrom(sb, data, file, length);

@@ -30,9 +30,15 @@ export interface CopyOrder {
 export type Elsewhere = (order: CopyOrder, data: number, from: Layer) => boolean;
 
 /**
+ * What a copy answers that shares all its data with the lower: the filesystem had the source on disk first, and orders
+ * the sharing before the name that the copy gets, so that there is nothing to flush.
+ */
+export const SHARED = 1;
+
+/**
  * Copies the first `length` bytes of `from` into the upper's open `file`. Where metadata says more
- * than the data has, the rest is a hole. @returns 0, or a negative errno with `file` in any state; -ERESTART when `elsewhere`
- * has taken it over.
+ * than the data has, the rest is a hole. @returns 0, SHARED, or a negative errno with `file` in any state; -ERESTART when
+ * `elsewhere` has taken it over.
  */
 export function copyFrom(sb: Super, from: Dentry, file: number, length: number, elsewhere?: Elsewhere): number {
   if (length === 0) return 0;
@@ -49,27 +55,36 @@ export function copyFrom(sb: Super, from: Dentry, file: number, length: number, 
   return err;
 }
 
-/** Whether `file` now shares the first `length` bytes of `from`; else nothing has happened. */
-export function cloneFrom(sb: Super, from: Dentry, file: number, length: number): boolean {
+/** @returns 0 or SHARED when `file` now shares the first `length` bytes of `from`; else a negative errno, and nothing has happened. */
+export function cloneFrom(sb: Super, from: Dentry, file: number, length: number): number {
   const { layer } = from;
   const to = sb.upper!;
+  if (sb.unclonable.has(layer)) return -EOPNOTSUPP;
   const source = layer.open(from, O_RDONLY);
-  if (source < 0) return false;
-  const cloned = layer.descriptor(source) >= 0 && to.clone(layer.descriptor(source), file) >= 0;
+  if (source < 0) return source;
+  const st = new Stat();
+  let err = layer.descriptor(source) < 0 ? -EOPNOTSUPP : layer.fstat(source, st);
+  if (err >= 0) err = clone(sb, layer, source, file);
   layer.close(source);
-  return cloned && to.ftruncate(file, length) >= 0;
+  if (err < 0) return err;
+  return length === st.size ? SHARED : to.ftruncate(file, length);
 }
 
-/** Copies a file that has the attributes `st`, but for what lies beyond `length`. @returns 0, or a negative errno with the target in any state. */
+function clone(sb: Super, from: Layer, source: number, target: number): number {
+  const err = sb.upper!.clone(from.descriptor(source), target);
+  // Two filesystems, or one that shares no blocks: so it is for every file of that layer.
+  if (err === -EXDEV || err === -EOPNOTSUPP) sb.unclonable.add(from);
+  return err;
+}
+
+/** Copies a file that has the attributes `st`, but for what lies beyond `length`. @returns 0, SHARED, or a negative errno with the target in any state. */
 function copyData(sb: Super, from: Layer, order: CopyOrder, st: Stat, elsewhere?: Elsewhere): number {
   const to = sb.upper!;
   const { source, target, length } = order;
   const descriptors = from.descriptor(source) >= 0 && to.descriptor(target) >= 0;
   if (descriptors && !sb.unclonable.has(from)) {
-    const cloned = to.clone(from.descriptor(source), target);
-    if (cloned >= 0) return length < st.size ? to.ftruncate(target, length) : 0;
-    // Two filesystems, or one that shares no blocks: so it is for every file of that layer.
-    if (cloned === -EXDEV || cloned === -EOPNOTSUPP) sb.unclonable.add(from);
+    const cloned = clone(sb, from, source, target);
+    if (cloned >= 0) return length < st.size ? to.ftruncate(target, length) : SHARED;
   }
   if (descriptors && elsewhere?.(order, Math.min(length, st.blocks * 512), from)) return -ERESTART;
   // A small file with as many blocks as it has bytes for is not worth a search for holes.

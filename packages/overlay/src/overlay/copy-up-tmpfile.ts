@@ -6,12 +6,12 @@
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { O_RDWR, RENAME_NOREPLACE, UTIME_NOW } from '../sys/constants.ts';
-import { EEXIST, EIO, ERESTART } from '../sys/errno.ts';
+import { EEXIST, EIO, EOPNOTSUPP, ERESTART } from '../sys/errno.ts';
 import type { Made } from './asides.ts';
-import { cloneFrom, copyFrom } from './copy-data.ts';
+import { cloneFrom, copyFrom, SHARED } from './copy-data.ts';
 import { type Copy, firstNlink, keepsOrigin, wantedSize } from './copy-up-ctx.ts';
 import { copyXattrs } from './copy-xattrs.ts';
-import { dropStub, markStub, planStub, wantsLazy } from './lazy-stub.ts';
+import { dropStub, holdsStubs, isLarge, markStub, planStub } from './lazy-stub.ts';
 import { copyFileattr } from './protattr.ts';
 import type { Super } from './super.ts';
 import { handleValue } from './util.ts';
@@ -66,15 +66,19 @@ interface NewFile extends Made {
   readonly hasData: boolean;
 }
 
-/** What the copy has of the data: all, none, or (`named`: it will have a name by which it is found again) what is written to it later. */
+/**
+ * What the copy has of the data: all, none, or (`named`: it will have a name by which it is found again) what is written
+ * to it later. @returns 0, SHARED, or a negative errno.
+ */
 function placeData(sb: Super, copy: Copy, made: NewFile, named: boolean): number {
   const { file } = made;
   const size = wantedSize(copy);
   if (made.hasData) return 0;
   if (copy.metacopy !== null) return sb.upper!.ftruncate(file, size);
-  if (named && wantsLazy(sb, size)) {
-    if (sb.lazy.mode === 'auto' && cloneFrom(sb, copy.data, file, size)) return 0;
-    copy.stub = planStub(copy.data, copy.lower, size);
+  if (named && isLarge(sb, size)) {
+    const cloned = sb.lazy.mode === 'auto' ? cloneFrom(sb, copy.data, file, size) : -EOPNOTSUPP;
+    if (cloned >= 0) return cloned;
+    copy.stub = holdsStubs(sb) ? planStub(copy.data, copy.lower, size) : null;
     if (copy.stub !== null) return sb.upper!.ftruncate(file, size);
   }
   return copyFrom(sb, copy.data, file, size, (order, data, from) =>
@@ -97,9 +101,9 @@ function fillFile(sb: Super, copy: Copy, newFile: NewFile, named: boolean): numb
   const { file } = newFile;
   const upper = sb.upper!;
   const size = wantedSize(copy);
-  let err = placeData(sb, copy, newFile, named);
-  if (err < 0) return err;
-  err = upper.fstat(file, made);
+  const placed = placeData(sb, copy, newFile, named);
+  if (placed < 0) return placed;
+  let err = upper.fstat(file, made);
   if (err < 0) return err;
   const owned = made.uid === st.uid && made.gid === st.gid;
   // The owner first: changing it would take capabilities and suid away again.
@@ -136,8 +140,9 @@ function fillFile(sb: Super, copy: Copy, newFile: NewFile, named: boolean): numb
   err = upper.futimens(file, st.atime, st.atimeNsec, st.mtime, mtimeNsec);
   if (err < 0) return err;
   // Without this a power cut can leave the name on disk and the data not: an empty file over good lower data.
-  // Of metadata alone there is no data to lose, and chown -R would wait for the disk at each file.
+  // Of metadata alone there is no data to lose, and chown -R would wait for the disk at each file; nor of shared data.
   const { fsync } = sb.config;
-  const flushes = copy.metacopy === null ? fsync !== 'volatile' : fsync === 'strict';
+  const hasNew = copy.metacopy === null && placed !== SHARED;
+  const flushes = hasNew ? fsync !== 'volatile' : fsync === 'strict';
   return flushes ? upper.fsync(file, false) : 0;
 }

@@ -20,10 +20,14 @@ const GUARD = Buffer.from([1]);
 /** No redirect may hold a slash but at its beginning. */
 const BAD_REDIRECT = Buffer.from('a/b');
 
-/** Whether a file of `length` bytes is large enough, and the upper can hold an incomplete one. */
-export function wantsLazy(sb: Super, length: number): boolean {
+/** Whether a file of `length` bytes is large enough not to be copied whole. */
+export function isLarge({ lazy }: Super, length: number): boolean {
+  return lazy.mode !== 'full' && length > 0 && length >= lazy.threshold;
+}
+
+/** Whether the upper can hold an incomplete file. Looked at once, and not before one is wanted: it takes a few calls. */
+export function holdsStubs(sb: Super): boolean {
   const { lazy } = sb;
-  if (lazy.mode === 'full' || length === 0 || length < lazy.threshold) return false;
   if (lazy.usable === undefined) {
     const obstacle = findObstacle(sb);
     lazy.usable = obstacle === null;
