@@ -15,28 +15,73 @@ import type { Stat, StatFs } from '../sys/stat.ts';
 import type { NameTable } from './name-table.ts';
 import type { WriteOrder } from './write-order.ts';
 
+/** What directories have, and what is pinned; the many files have none of it. */
+class Held {
+  fd = -1;
+  names: NameTable | null = null;
+  pinned = false;
+  prev: Dentry | null = null;
+  next: Dentry | null = null;
+}
+
 export class Dentry {
   readonly layer: Layer;
   /** null: the layer's root, or something pinned after its last name went. */
   parent: Dentry | null;
   name: ByteString;
-  /** The layer's own: a cached directory descriptor, or a pinned one; -1 when none. */
-  fd = -1;
-  /**
-   * A directory that is changed through this layer only: every name that it may have, or null where that is
-   * not known. Whoever has read the whole directory sets it; the layer adds each name that it changes.
-   */
-  names: NameTable | null = null;
-  /** A pinned dentry lives by its descriptor: its name is gone (unlinked while in use). */
-  pinned = false;
-  /** The layer's own: links of the LRU of descriptors. */
-  prev: Dentry | null = null;
-  next: Dentry | null = null;
+  private held: Held | null = null;
 
   constructor(layer: Layer, parent: Dentry | null, name: ByteString) {
     this.layer = layer;
     this.parent = parent;
     this.name = name;
+  }
+
+  /** The layer's own: a cached directory descriptor, or a pinned one; -1 when none. */
+  get fd(): number {
+    return this.held === null ? -1 : this.held.fd;
+  }
+  set fd(fd: number) {
+    if (fd >= 0 || this.held !== null) this.holding().fd = fd;
+  }
+
+  /**
+   * A directory that is changed through this layer only: every name that it may have, or null where that is
+   * not known. Whoever has read the whole directory sets it; the layer adds each name that it changes.
+   */
+  get names(): NameTable | null {
+    return this.held === null ? null : this.held.names;
+  }
+  set names(names: NameTable | null) {
+    if (names !== null || this.held !== null) this.holding().names = names;
+  }
+
+  /** A pinned dentry lives by its descriptor: its name is gone (unlinked while in use). */
+  get pinned(): boolean {
+    return this.held?.pinned === true;
+  }
+  set pinned(pinned: boolean) {
+    if (pinned || this.held !== null) this.holding().pinned = pinned;
+  }
+
+  /** The layer's own: links of the LRU of descriptors. */
+  get prev(): Dentry | null {
+    return this.held === null ? null : this.held.prev;
+  }
+  set prev(prev: Dentry | null) {
+    if (prev !== null || this.held !== null) this.holding().prev = prev;
+  }
+
+  get next(): Dentry | null {
+    return this.held === null ? null : this.held.next;
+  }
+  set next(next: Dentry | null) {
+    if (next !== null || this.held !== null) this.holding().next = next;
+  }
+
+  private holding(): Held {
+    this.held ??= new Held();
+    return this.held;
   }
 }
 

@@ -6,7 +6,7 @@
  *
  * Only so many are kept. A handle of an older one is -ESTALE, as it is for a file whose known names have gone.
  */
-import type { Inode, InodeKey } from '../overlay/inode.ts';
+import type { Inode } from '../overlay/inode.ts';
 import type { ByteString } from '../sys/bytes.ts';
 
 /** About 200 bytes each. */
@@ -18,8 +18,9 @@ export interface ForgottenNode {
   readonly identity: string;
 }
 
-function identity(key: InodeKey): string {
-  return `${key.fs}:${key.ino}`;
+/** null for what is in no table. */
+function identity(inode: Inode): string | null {
+  return inode.tableFs < 0 ? null : `${inode.tableFs}:${inode.tableIno}`;
 }
 
 export class Forgotten {
@@ -34,8 +35,9 @@ export class Forgotten {
 
   /** Before `inode` leaves the tables. What has no name, or no identity, cannot be found again. */
   remember(inode: Inode): void {
-    if (inode.nodeid === 0 || inode.unlinked || inode.parent === null || inode.key === null) return;
-    const node = { parent: inode.parent.nodeid, name: inode.name, identity: identity(inode.key) };
+    const known = identity(inode);
+    if (inode.nodeid === 0 || inode.unlinked || inode.parent === null || known === null) return;
+    const node = { parent: inode.parent.nodeid, name: inode.name, identity: known };
     this.byId.set(inode.nodeid, node);
     this.byIdentity.set(node.identity, inode.nodeid);
     if (this.byId.size <= this.kept) return;
@@ -51,12 +53,14 @@ export class Forgotten {
 
   /** Whether `inode`, found where node `nodeid` was, is the same object. */
   isSame(nodeid: number, inode: Inode): boolean {
-    return inode.key !== null && this.byIdentity.get(identity(inode.key)) === nodeid;
+    const known = identity(inode);
+    return known !== null && this.byIdentity.get(known) === nodeid;
   }
 
   /** The nodeid that `inode` had; it is known again and no longer forgotten. 0 if it had none. */
   takeNodeid(inode: Inode): number {
-    const nodeid = inode.key === null ? undefined : this.byIdentity.get(identity(inode.key));
+    const known = identity(inode);
+    const nodeid = known === null ? undefined : this.byIdentity.get(known);
     if (nodeid === undefined) return 0;
     this.drop(nodeid);
     return nodeid;

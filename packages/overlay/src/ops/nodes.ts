@@ -11,11 +11,12 @@ import { forgetLazy } from '../overlay/lazy-complete.ts';
 import { lookup } from '../overlay/lookup.ts';
 import type { Super } from '../overlay/super.ts';
 import { Forgotten } from './forgotten.ts';
+import { NodeTable } from './node-table.ts';
 import { type EntryOut, ROOT_ID } from './ops.ts';
 
 export class Nodes {
   private readonly sb: Super;
-  private readonly byId = new Map<number, Inode>();
+  private readonly byId = new NodeTable();
   private next = ROOT_ID + 1;
   /** How many nodes have been dropped since the beginning. */
   dropped = 0;
@@ -32,7 +33,7 @@ export class Nodes {
     this.forgotten = sb.config.nfsExport ? new Forgotten() : null;
     this.generation = sb.config.nfsExport ? sb.hooks.random(4).readUInt32LE() : 0;
     sb.root.nodeid = ROOT_ID;
-    this.byId.set(ROOT_ID, sb.root);
+    this.byId.add(ROOT_ID, sb.root);
   }
 
   get(nodeid: number): Inode | undefined {
@@ -61,7 +62,7 @@ export class Nodes {
     }
     this.forgotten.takeNodeid(inode);
     inode.nodeid = nodeid;
-    this.byId.set(nodeid, inode);
+    this.byId.add(nodeid, inode);
     return inode;
   }
 
@@ -75,7 +76,7 @@ export class Nodes {
     if (inode.nodeid === 0) {
       // Never given to another object: a nodeid that comes late (an old handle) names what it named, or nothing.
       inode.nodeid = this.forgotten?.takeNodeid(inode) || this.next++;
-      this.byId.set(inode.nodeid, inode);
+      this.byId.add(inode.nodeid, inode);
     }
     inode.nlookup++;
     out.nodeid = inode.nodeid;

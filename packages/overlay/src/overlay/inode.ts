@@ -9,7 +9,8 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { S_IFDIR } from '../sys/constants.ts';
+import { FS_APPEND_FL, FS_IMMUTABLE_FL, S_IFDIR } from '../sys/constants.ts';
+import { packIno } from './inode-table.ts';
 import type { LazyFile } from './lazy-file.ts';
 import type { Metacopy } from './metacopy.ts';
 import type { NameIndex } from './name-index.ts';
@@ -46,6 +47,28 @@ export interface DirListing {
   readonly next: number;
 }
 
+/** The lowers of what has none, never written. */
+const NONE: Dentry[] = [];
+
+/** What few inodes have. */
+class Rare {
+  metacopy: Metacopy | null = null;
+  lazy: LazyFile | null = null;
+  redirect: ByteString | null = null;
+  aliases: Alias[] | null = null;
+  index: IndexEntry | null = null;
+}
+
+/** `bits` of an inode: its type, its protection (as FS_*_FL has it), and what is so or not so. */
+const TYPE = 0xf;
+const COMPLETED = 0x100;
+const UNLINKED = 0x200;
+const UNNAMED = 0x400;
+const ESCAPED_WHITEOUT = 0x800;
+const HAS_ORIGIN = 0x1000;
+const BARE = 0x2000;
+
+/** There may be millions: what few of them have, and what takes a bit, has no field of its own. */
 export class Inode {
   /** Given by ops/ at the first reference. */
   nodeid = 0;
@@ -53,54 +76,169 @@ export class Inode {
   nlookup = 0;
   /** Open handles, and child inodes that name this one as a parent: it stays in the tables as long as they do. */
   holds = 0;
-  /** S_IFDIR, S_IFREG, … Never changes. */
-  readonly type: number;
+  private bits: number;
   upper: Dentry | null;
-  /** Directories: the merged stack below the upper. Others: the one lower that serves, while there is no upper with the data. */
-  lowers: Dentry[];
-  /** The object is metadata alone, and this knows of its data; null for every other. */
-  metacopy: Metacopy | null = null;
-  /** The upper has only some of the data, and this knows where the rest is; null for every other. */
-  lazy: LazyFile | null = null;
-  /** It was one of these, and its data has been copied up since (complete.ts). */
-  completed = false;
-  /** overlay.redirect of the upper: where to look in the lowers. */
-  redirect: ByteString | null = null;
+  /** A list of one, as what it has, unless it is a directory's. */
+  private below: Dentry | Dentry[];
   parent: DirInode | null = null;
   name: ByteString = '';
-  aliases: Alias[] | null = null;
-  /** The last name is gone. */
-  unlinked = false;
-  /** Made without a name (O_TMPFILE), and has had none yet. */
-  unnamed = false;
-  /** The inode number to show (st_ino), constant over copy-up where the kernel's is. */
-  ino = 0n;
-  /** The upper's real inode number, to tell two uppers with one origin apart. */
-  upperIno = 0n;
+  private shownIno: number | bigint = 0;
+  private realIno: number | bigint = 0;
   /** Link count when last seen, kept in step by link and unlink. */
   nlink = 1;
-  /** A user's 0:0 device, which layers hold as a marked file (escaped-whiteout.ts). */
-  escapedWhiteout = false;
-  /** The number to show is that of the copy-up origin (kernel: OVL_TYPE_ORIGIN). */
-  hasOrigin = false;
-  /** FS_IMMUTABLE_FL and FS_APPEND_FL: what protection.ts refuses by. */
-  protection = 0;
-  /** A lower regular file without any extended attributes, or an upper one that cannot have file capabilities. */
-  bare = false;
-  /** Its entry in the index. A non-directory's upper is reached by that, whatever becomes of its names. */
-  index: IndexEntry | null = null;
-  /** Table key: which filesystem and real inode; null when the inode is in no table. */
-  key: InodeKey | null = null;
+  /** Under which filesystem and real inode it stands in the table (inode-table.ts, which sets them); -1 where in none. */
+  tableFs = -1;
+  tableIno: number | bigint = 0;
+  private rare: Rare | null = null;
 
   constructor(type: number, upper: Dentry | null, lowers: Dentry[]) {
-    this.type = type;
+    this.bits = type >>> 12;
     this.upper = upper;
-    this.lowers = lowers;
+    this.below = this.packed(lowers);
+  }
+
+  private packed(lowers: Dentry[]): Dentry | Dentry[] {
+    if (lowers.length === 0) return NONE;
+    // A directory's list is known by its identity (name-index.ts).
+    return lowers.length > 1 || this.type === S_IFDIR ? lowers : lowers[0];
+  }
+
+  /** S_IFDIR, S_IFREG, … Never changes. */
+  get type(): number {
+    return (this.bits & TYPE) << 12;
+  }
+
+  /** Directories: the merged stack below the upper. Others: the one lower that serves, while there is no upper with the data. */
+  get lowers(): Dentry[] {
+    return Array.isArray(this.below) ? this.below : [this.below];
+  }
+  set lowers(lowers: Dentry[]) {
+    this.below = this.packed(lowers);
   }
 
   /** The dentry whose attributes are the inode's (kernel: ovl_path_real). */
   get real(): Dentry {
-    return this.upper ?? this.lowers[0];
+    return this.upper ?? (Array.isArray(this.below) ? this.below[0] : this.below);
+  }
+
+  /** The inode number to show (st_ino), constant over copy-up where the kernel's is. */
+  get ino(): bigint {
+    return BigInt(this.shownIno);
+  }
+  set ino(ino: bigint) {
+    this.shownIno = packIno(ino);
+  }
+
+  /** The upper's real inode number, to tell two uppers with one origin apart. */
+  get upperIno(): bigint {
+    return BigInt(this.realIno);
+  }
+  set upperIno(ino: bigint) {
+    this.realIno = packIno(ino);
+  }
+
+  /** The object is metadata alone, and this knows of its data; null for every other. */
+  get metacopy(): Metacopy | null {
+    return this.rare === null ? null : this.rare.metacopy;
+  }
+  set metacopy(metacopy: Metacopy | null) {
+    if (metacopy !== null || this.rare !== null) this.others().metacopy = metacopy;
+  }
+
+  /** The upper has only some of the data, and this knows where the rest is; null for every other. */
+  get lazy(): LazyFile | null {
+    return this.rare === null ? null : this.rare.lazy;
+  }
+  set lazy(lazy: LazyFile | null) {
+    if (lazy !== null || this.rare !== null) this.others().lazy = lazy;
+  }
+
+  /** overlay.redirect of the upper: where to look in the lowers. */
+  get redirect(): ByteString | null {
+    return this.rare === null ? null : this.rare.redirect;
+  }
+  set redirect(redirect: ByteString | null) {
+    if (redirect !== null || this.rare !== null) this.others().redirect = redirect;
+  }
+
+  get aliases(): Alias[] | null {
+    return this.rare === null ? null : this.rare.aliases;
+  }
+  set aliases(aliases: Alias[] | null) {
+    if (aliases !== null || this.rare !== null) this.others().aliases = aliases;
+  }
+
+  /** Its entry in the index. A non-directory's upper is reached by that, whatever becomes of its names. */
+  get index(): IndexEntry | null {
+    return this.rare === null ? null : this.rare.index;
+  }
+  set index(index: IndexEntry | null) {
+    if (index !== null || this.rare !== null) this.others().index = index;
+  }
+
+  private others(): Rare {
+    this.rare ??= new Rare();
+    return this.rare;
+  }
+
+  /** FS_IMMUTABLE_FL and FS_APPEND_FL: what protection.ts refuses by. */
+  get protection(): number {
+    return this.bits & (FS_IMMUTABLE_FL | FS_APPEND_FL);
+  }
+  set protection(protection: number) {
+    this.bits = (this.bits & ~(FS_IMMUTABLE_FL | FS_APPEND_FL)) | protection;
+  }
+
+  /** It was metadata alone or lazy, and its data has been copied up since (complete.ts). */
+  get completed(): boolean {
+    return (this.bits & COMPLETED) !== 0;
+  }
+  set completed(is: boolean) {
+    this.mark(COMPLETED, is);
+  }
+
+  /** The last name is gone. */
+  get unlinked(): boolean {
+    return (this.bits & UNLINKED) !== 0;
+  }
+  set unlinked(is: boolean) {
+    this.mark(UNLINKED, is);
+  }
+
+  /** Made without a name (O_TMPFILE), and has had none yet. */
+  get unnamed(): boolean {
+    return (this.bits & UNNAMED) !== 0;
+  }
+  set unnamed(is: boolean) {
+    this.mark(UNNAMED, is);
+  }
+
+  /** A user's 0:0 device, which layers hold as a marked file (escaped-whiteout.ts). */
+  get escapedWhiteout(): boolean {
+    return (this.bits & ESCAPED_WHITEOUT) !== 0;
+  }
+  set escapedWhiteout(is: boolean) {
+    this.mark(ESCAPED_WHITEOUT, is);
+  }
+
+  /** The number to show is that of the copy-up origin (kernel: OVL_TYPE_ORIGIN). */
+  get hasOrigin(): boolean {
+    return (this.bits & HAS_ORIGIN) !== 0;
+  }
+  set hasOrigin(is: boolean) {
+    this.mark(HAS_ORIGIN, is);
+  }
+
+  /** A lower regular file without any extended attributes, or an upper one that cannot have file capabilities. */
+  get bare(): boolean {
+    return (this.bits & BARE) !== 0;
+  }
+  set bare(is: boolean) {
+    this.mark(BARE, is);
+  }
+
+  private mark(bit: number, is: boolean): void {
+    this.bits = is ? this.bits | bit : this.bits & ~bit;
   }
 }
 
@@ -151,45 +289,6 @@ export class DirInode extends Inode {
 
 export function isDir(inode: Inode): inode is DirInode {
   return inode instanceof DirInode;
-}
-
-export interface InodeKey {
-  fs: number;
-  ino: number | bigint;
-}
-
-/** Every Inode by its real inode. */
-export class InodeTable {
-  private readonly byFs: Map<number | bigint, Inode>[] = [];
-
-  get(fs: number, ino: bigint): Inode | undefined {
-    return this.byFs[fs]?.get(tableIno(ino));
-  }
-
-  /** Enters `inode` under this identity, taking it out from under another. */
-  set(inode: Inode, fs: number, ino: bigint): void {
-    this.delete(inode);
-    const key = tableIno(ino);
-    let map = this.byFs[fs];
-    if (!map) {
-      map = new Map();
-      this.byFs[fs] = map;
-    }
-    map.set(key, inode);
-    inode.key = { fs, ino: key };
-  }
-
-  delete(inode: Inode): void {
-    if (!inode.key) return;
-    const map = this.byFs[inode.key.fs];
-    if (map.get(inode.key.ino) === inode) map.delete(inode.key.ino);
-    inode.key = null;
-  }
-}
-
-/** Small numbers hash faster than bigints, and all real filesystems have small numbers. */
-function tableIno(ino: bigint): number | bigint {
-  return ino <= 0x1fffffffffffffn ? Number(ino) : ino;
 }
 
 /** Makes `inode` known as `name` in `parent`; its first name is its primary one. */
