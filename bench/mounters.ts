@@ -22,7 +22,7 @@ export interface Mounter {
   server(merged: string): string | null;
 }
 
-const strata = fileURLToPath(new URL('../../packages/cli/bin/strata.js', import.meta.url));
+const strata = fileURLToPath(new URL('../../packages/cli/bin/strata', import.meta.url));
 
 function layerOptions({ dir, lowers, upper, work }: Layers, absolute: boolean): string {
   const at = (name: string): string => (absolute ? path.join(dir, name) : name);
@@ -52,7 +52,6 @@ const kinds: Record<string, Make> = {
   }),
   strata: (more) => ({
     mount: (layers) => [
-      process.execPath,
       strata,
       'mount',
       '--backend',

@@ -9,8 +9,8 @@ import path from 'node:path';
 export const repository: string = path.resolve(import.meta.dirname, '../../..');
 
 export const programs: Record<string, string> = {
-  OVERLAY: process.env.STRATA_OVERLAY ?? path.join(repository, 'packages/cli/bin/strata-overlay.js'),
-  STRATA: path.join(repository, 'packages/cli/bin/strata.js'),
+  OVERLAY: process.env.STRATA_OVERLAY ?? path.join(repository, 'packages/cli/bin/strata-overlay'),
+  STRATA: path.join(repository, 'packages/cli/bin/strata'),
 };
 
 /** bash: the processes that have /dev/fuse open, the youngest last. */

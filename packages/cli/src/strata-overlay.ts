@@ -14,6 +14,7 @@ import { collect } from './commands/mount.ts';
 import { ownVersion } from './commands/version.ts';
 import { runCommand } from './main.ts';
 import { print, quietOnClosedPipe, say } from './output/streams.ts';
+import { startedByShell } from './starter.ts';
 import { makeUnion } from './union.ts';
 import type { DefineVerb } from './verb.ts';
 
@@ -26,9 +27,13 @@ interface Flags {
   version?: boolean;
 }
 
-/** @returns the exit status, as mount(8) has them. */
-export async function main(argv: readonly string[]): Promise<number> {
+/**
+ * @param byShell a shell waits for the outcome and not for this process (starter.ts).
+ * @returns the exit status, as mount(8) has them.
+ */
+export async function main(argv: readonly string[], byShell = false): Promise<number> {
   quietOnClosedPipe();
+  if (byShell) startedByShell(true);
   return runCommand(NAME, define, byteArguments(argv), {}, 1);
 }
 

@@ -17,6 +17,7 @@ import { takeUpper } from 'stratafs/internal/serve/upper-locks';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import { say } from './output/streams.ts';
+import { leaveShell, mayStay, prepareToStay, threadAhead } from './starter.ts';
 
 export interface UnionRequest {
   options: MountOptions;
@@ -36,7 +37,8 @@ export interface Union extends Choice {
 }
 
 /**
- * Mounts. Returns when the mount is live, or, in the foreground, when it has ended.
+ * Mounts. Returns when the mount is live; where this process serves it (in the foreground, or started by a shell that waits),
+ * when it has ended.
  * @throws MountError; then nothing is left behind.
  */
 export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union> {
@@ -60,8 +62,12 @@ export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union>
   }
   const { source, merged, debug } = request;
   const config = serveConfig(sys, { options, source, merged, debug });
-  if (!request.foreground) return { ...choice, serverPid: (await spawnServer(config)).pid };
-  await runServer(sys, config, () => {});
+  if (!request.foreground && !mayStay()) return { ...choice, serverPid: (await spawnServer(config)).pid };
+  if (mayStay()) prepareToStay(sys);
+  const onReady = (): void => {
+    if (!request.foreground) leaveShell(sys, config.merged);
+  };
+  await runServer(sys, config, onReady, threadAhead());
   return { ...choice, serverPid: null };
 }
 

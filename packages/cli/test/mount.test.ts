@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseChecked } from './support/schema.ts';
 import { enterMountNamespace, hasFuse, ORDINARY, root, Stage } from './support/stage.ts';
-import { bin, call, overlayBin, strata, strataOverlay } from './support/strata.ts';
+import { bin, call, overlayCommand, strata, strataOverlay } from './support/strata.ts';
 
 let stage: Stage;
 
@@ -357,7 +357,7 @@ describe('mounts by FUSE', () => {
   it('is called by mount(8)', async (context) => {
     const link = '/sbin/mount.fuse.strata-overlay';
     context.skip(fs.existsSync(link), `${link} is somebody else's`);
-    fs.symlinkSync(overlayBin, link);
+    fs.symlinkSync(overlayCommand, link);
     try {
       const options = `${here(GOOD)},nosuid,noatime,x-test`;
       execFileSync('mount', ['-t', 'fuse.strata-overlay', 'SRC', stage.at('merged'), '-o', options], {

@@ -2,8 +2,11 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+/** For node. */
 export const bin: string = fileURLToPath(new URL('../../bin/strata.js', import.meta.url));
-export const overlayBin: string = fileURLToPath(new URL('../../bin/strata-overlay.js', import.meta.url));
+/** The commands that npm links. */
+export const command: string = fileURLToPath(new URL('../../bin/strata', import.meta.url));
+export const overlayCommand: string = fileURLToPath(new URL('../../bin/strata-overlay', import.meta.url));
 
 export interface Outcome {
   code: number | null;
@@ -20,8 +23,8 @@ export interface CallOptions extends Pick<SpawnOptions, 'cwd' | 'env'> {
 }
 
 /** Output is decoded as latin1: bytes stay apart. */
-export function call(command: readonly string[], options: CallOptions = {}): Promise<Outcome> {
-  const [file, ...args] = [...(options.prefix ?? []), ...command];
+export function call(argv: readonly string[], options: CallOptions = {}): Promise<Outcome> {
+  const [file, ...args] = [...(options.prefix ?? []), ...argv];
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       cwd: options.cwd,
@@ -34,7 +37,7 @@ export function call(command: readonly string[], options: CallOptions = {}): Pro
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
-      reject(new Error(`${command.join(' ')} did not end\n${Buffer.concat([...out, ...err])}`));
+      reject(new Error(`${argv.join(' ')} did not end\n${Buffer.concat([...out, ...err])}`));
     }, options.timeoutMs ?? 30_000);
     child.once('error', reject);
     // Not `close`: a server in the background may hold the pipes for longer.
@@ -53,9 +56,9 @@ export function call(command: readonly string[], options: CallOptions = {}): Pro
 }
 
 export function strata(args: readonly string[], options: CallOptions = {}): Promise<Outcome> {
-  return call([process.execPath, bin, ...args], options);
+  return call([command, ...args], options);
 }
 
 export function strataOverlay(args: readonly string[], options: CallOptions = {}): Promise<Outcome> {
-  return call([process.execPath, overlayBin, ...args], options);
+  return call([overlayCommand, ...args], options);
 }

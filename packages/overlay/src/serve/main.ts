@@ -7,10 +7,9 @@
  */
 import fs from 'node:fs';
 import { toText } from '../sys/bytes.ts';
-import { AT_FDCWD, F_GETFD, FD_CLOEXEC, O_RDWR } from '../sys/constants.ts';
-import type { Sys } from '../sys/sys.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import type { ServeConfig } from './config.ts';
+import { closeInherited, dropStreams } from './detach.ts';
 import { type ProcessMessage, toFailure } from './messages.ts';
 import { runServer } from './run-server.ts';
 
@@ -36,36 +35,22 @@ function answer(message: ProcessMessage): void {
   }
 }
 
-/** Closes what came from the starter's own files (a lock, a pipe): it would stay open as long as the mount. */
-function closeInherited(sys: Sys): void {
-  for (const name of fs.readdirSync('/proc/self/fd')) {
-    const fd = Number(name);
-    if (fd <= SOCKET) continue;
-    const flags = sys.fcntl(fd, F_GETFD, 0);
-    // Node's and ours are close-on-exec, so nothing of that kind can have been inherited.
-    if (flags >= 0 && (flags & FD_CLOEXEC) === 0) sys.close(fd);
+async function main(): Promise<void> {
+  const sys = openSys();
+  closeInherited(sys, SOCKET);
+  const config = JSON.parse(readLine(SOCKET)) as ServeConfig;
+  process.title = `strata-overlay ${toText(config.merged)}`;
+  try {
+    await runServer(sys, config, (mount) => {
+      dropStreams(sys, config.debug ? 1 : 2);
+      answer({ ready: mount });
+      sys.close(SOCKET);
+    });
+  } catch (error) {
+    const failure = toFailure(error);
+    answer({ failed: failure });
+    process.exitCode = failure.exitStatus;
   }
 }
 
-function dropStreams(sys: Sys, last: number): void {
-  const nothing = sys.openat(AT_FDCWD, '/dev/null', O_RDWR, 0);
-  if (nothing < 0) return;
-  for (let fd = 0; fd <= last; fd++) sys.dup(nothing, fd);
-  sys.close(nothing);
-}
-
-const sys = openSys();
-closeInherited(sys);
-const config = JSON.parse(readLine(SOCKET)) as ServeConfig;
-process.title = `strata-overlay ${toText(config.merged)}`;
-try {
-  await runServer(sys, config, (mount) => {
-    dropStreams(sys, config.debug ? 1 : 2);
-    answer({ ready: mount });
-    sys.close(SOCKET);
-  });
-} catch (error) {
-  const failure = toFailure(error);
-  answer({ failed: failure });
-  process.exitCode = failure.exitStatus;
-}
+main();

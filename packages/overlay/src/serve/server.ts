@@ -28,17 +28,30 @@ export interface Server {
   stop(): void;
 }
 
+/** Starts a serving thread before it is known what there is to serve, so that it comes to life meanwhile. */
+export function startAhead(): Worker {
+  const worker = new Worker(builtFile('worker'), { name: 'serve', workerData: null });
+  // Whoever has no use for it ends.
+  worker.unref();
+  return worker;
+}
+
 /**
  * Mounts and serves in a worker thread.
+ * @param ahead a thread that startAhead has started, or null.
  * @param hardStop called when the loop has not ended in time after `stop`.
  * @throws MountError where not even a thread could be started.
  */
-export function startServer(sys: Sys, config: ServeConfig, hardStop: () => void): Server {
+export function startServer(sys: Sys, config: ServeConfig, ahead: Worker | null, hardStop: () => void): Server {
   const wakeFd = sys.eventfd(0, EFD_NONBLOCK);
   if (wakeFd < 0) throw new MountError(wakeFd, `no descriptor for the server: ${errnoName(wakeFd)}`, 2);
   const control = makeControl(wakeFd);
   const workerData: ThreadData = { config, control };
-  const worker = new Worker(builtFile('worker'), { workerData, name: 'serve' });
+  const worker = ahead ?? new Worker(builtFile('worker'), { workerData, name: 'serve' });
+  if (ahead) {
+    ahead.ref();
+    ahead.postMessage(workerData);
+  }
 
   /** Set from the moment the mount is live to the moment no request is served any more. */
   let served: FuseMount | null = null;

@@ -1,6 +1,6 @@
 /**
- * What changes the calling process as a whole: execve(2), chroot(2), fchdir(2), and the ambient
- * capabilities that it would hand on. Not in the table of `Sys`: none is a call that a layer or an overlay
+ * What changes the calling process as a whole: execve(2), chroot(2), fchdir(2), setsid(2), and the
+ * ambient capabilities that it would hand on. Not in the table of `Sys`: none is a call that a layer or an overlay
  * makes, and the first one does not come back.
  */
 import type { ByteString } from './bytes.ts';
@@ -67,4 +67,10 @@ export function chroot(path: ByteString): number {
 export function fchdir(fd: number): number {
   const libc = openLibc();
   return libc.func('fchdir', 'int', ['int'])(fd) < 0 ? -libc.errno() : 0;
+}
+
+/** setsid(2): a session without a terminal. @returns 0; -EPERM for the leader of a process group, which is not changed. */
+export function setsid(): number {
+  const libc = openLibc();
+  return libc.func('setsid', 'int', [])() < 0 ? -libc.errno() : 0;
 }
