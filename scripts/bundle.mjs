@@ -57,6 +57,7 @@ function compile() {
   const start = fileURLToPath(new URL('../packages/cli/bin/start.cjs', import.meta.url));
   const record = fileURLToPath(new URL('record-cache.cjs', import.meta.url));
   // The fifth is where it says how it went.
+  /** @type {import('node:child_process').StdioOptions} */
   const stdio = ['ignore', 'ignore', 'ignore', 'ignore', 'pipe'];
   const options = ['--backend', 'fuse', '-o', 'lowerdir=lower,upperdir=upper,workdir=work', 'missing'];
   for (const command of [
