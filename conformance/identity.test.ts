@@ -4,7 +4,7 @@
  * then has to number. Only st_dev is left out (docs/differences.md).
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type ByteString, toText } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { ENODATA } from 'stratafs/internal/sys/errno';
@@ -255,26 +255,57 @@ for (const ours of [inProcess, fuse]) {
   });
 }
 
+function makeSubvolumes(paths: readonly string[]): string | null {
+  for (const path of paths) {
+    const { status, error, stderr } = spawnSync('btrfs', ['-q', 'subvolume', 'create', path], { encoding: 'utf8' });
+    if (status !== 0) return `btrfs: ${error?.message ?? stderr.trim()}`;
+  }
+  return null;
+}
+
 /** A lower of which the subvolumes `a` and `b` begin to number their inodes anew, as its own directory does. */
 function subvolumes(at: ByteString): Layers | string {
   const path = toText(at);
-  const lower = `${path}/layered`;
-  for (const name of ['layered', 'layered/a', 'layered/b']) {
-    const { status, error, stderr } = spawnSync('btrfs', ['-q', 'subvolume', 'create', `${path}/${name}`], {
-      encoding: 'utf8',
-    });
-    if (status !== 0) return `btrfs: ${error?.message ?? stderr.trim()}`;
-  }
-  for (const name of ['f', 'a/f', 'b/f']) writeFileSync(`${lower}/${name}`, name);
+  const reason = makeSubvolumes(['layered', 'layered/a', 'layered/b'].map((name) => `${path}/${name}`));
+  if (reason !== null) return reason;
+  for (const name of ['f', 'a/f', 'b/f']) writeFileSync(`${path}/layered/${name}`, name);
   for (const name of ['upper', 'work']) mkdirSync(`${path}/${name}`);
   const merged = base.make(`merged-subvolumes${count++}`);
   return { upper: `${at}/upper`, work: `${at}/work`, lowers: [`${at}/layered`], merged };
 }
 
+/** Lowers and upper on a subvolume each. */
+function layersApart(at: ByteString): Layers | string {
+  const path = toText(at);
+  const reason = makeSubvolumes(['lower0', 'lower1', 'over'].map((name) => `${path}/${name}`));
+  if (reason !== null) return reason;
+  for (const i of [0, 1]) {
+    writeFileSync(`${path}/lower${i}/f${i}`, `${i}`);
+    linkSync(`${path}/lower${i}/f${i}`, `${path}/lower${i}/g${i}`);
+    mkdirSync(`${path}/lower${i}/d`);
+    writeFileSync(`${path}/lower${i}/d/in${i}`, '');
+  }
+  for (const name of ['over/upper', 'over/work']) mkdirSync(`${path}/${name}`);
+  const merged = base.make(`merged-subvolumes${count++}`);
+  return {
+    upper: `${at}/over/upper`,
+    work: `${at}/over/work`,
+    lowers: [`${at}/lower0`, `${at}/lower1`],
+    merged,
+  };
+}
+
+/** @returns the layers that `plan` makes on a btrfs of its own, or why there are none. */
+function onBtrfs(ours: Backend, plan: (at: ByteString) => Layers | string): Layers | string {
+  const reason = ours.unavailable(base) ?? kernel.unavailable(base);
+  if (reason !== null) return reason;
+  const image = mountImage(base, `btrfs${count++}`, 'btrfs');
+  return 'reason' in image ? image.reason : plan(image.path);
+}
+
 for (const ours of [inProcess, fuse]) {
   it(`${ours.name}: files of several subvolumes in a layer are several files`, { timeout: 60_000 }, async (context) => {
-    const image = ours.unavailable(base) ?? kernel.unavailable(base) ?? mountImage(base, `sub-${ours.name}`, 'btrfs');
-    const layers = typeof image === 'string' ? image : 'reason' in image ? image.reason : subvolumes(image.path);
+    const layers = onBtrfs(ours, subvolumes);
     if (typeof layers === 'string') {
       context.skip(layers);
       return;
@@ -284,7 +315,6 @@ for (const ours of [inProcess, fuse]) {
     const apart = (door: OpenDoor): void => {
       const numbers = names.map((name) => lstat(door, name).ino);
       expect(new Set(numbers).size).toBe(3);
-      // In `b` nothing is looked up before it is listed.
       for (const name of ['a', 'b']) {
         expect(list(door, name).find((entry) => entry.name === 'f')?.ino).toBe(lstat(door, `${name}/f`).ino);
       }
@@ -302,6 +332,29 @@ for (const ours of [inProcess, fuse]) {
         bytesAre(readFile(door, 'a/f'), 'a/f!');
         for (const name of ['f', 'b/f']) bytesAre(readFile(door, name), 'b/f');
         expect(lstat(door, 'f').nlink).toBe(2);
+      });
+    }
+  });
+
+  it(`${ours.name}: layers on subvolumes of one btrfs are on one filesystem`, { timeout: 60_000 }, async (context) => {
+    const layers = onBtrfs(ours, layersApart);
+    if (typeof layers === 'string') {
+      context.skip(layers);
+      return;
+    }
+    const options = ['redirect_dir=on', 'index=on', 'metacopy=off', 'uuid=off'];
+    await view(ours, layers, options, (door) => {
+      for (const i of [0, 1]) appendFile(door, `f${i}`, '!');
+      expect(lstat(door, 'f0').ino).not.toBe(lstat(door, 'f1').ino);
+      ok(door.rename('d', 'moved'));
+    });
+    for (const by of [kernel, ours]) {
+      await view(by, layers, options, (door) => {
+        for (const i of [0, 1]) {
+          bytesAre(readFile(door, `g${i}`), `${i}!`);
+          expect(lstat(door, `f${i}`).ino).toBe(lstat(door, `g${i}`).ino);
+          expect(lstat(door, `moved/in${i}`).nlink).toBe(1);
+        }
       });
     }
   });

@@ -15,6 +15,7 @@ import {
   AT_NO_AUTOMOUNT,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
+  BTRFS_SUPER_MAGIC,
   EROFS_SUPER_MAGIC,
   FS_IOC_FIEMAP,
   FS_IOC_FSSETXATTR,
@@ -68,7 +69,7 @@ const flagWord = Buffer.alloc(8);
 export class DiskLayer implements Layer {
   readonly root: Dentry;
   readonly label: string;
-  readonly dev: number;
+  dev: number;
   readonly uuid: Buffer;
   readonly writable: boolean;
   readonly cloned: boolean;
@@ -81,6 +82,8 @@ export class DiskLayer implements Layer {
   readonly #mntId: number;
   /** Something was seen on another device than the root's (other-devices.ts). */
   #manyDevices = false;
+  /** A tree of subvolumes, each of which is a device of its own to stat(2). */
+  readonly #btrfs: boolean;
   /** EROFS tells of every file that it is immutable, though its inodes bear no such flag: nothing in it can change. */
   readonly #erofs: boolean;
   readonly #lists: Lists;
@@ -134,11 +137,27 @@ export class DiskLayer implements Layer {
     this.root.pinned = true;
     this.#reach = new Reach(cache, this.root, options.writable || cloned ? 0 : O_NOATIME);
     const fs = new StatFs();
-    this.#erofs = sys.fstatfs(root, fs) === 0 && fs.type >>> 0 === EROFS_SUPER_MAGIC;
+    const type = sys.fstatfs(root, fs) < 0 ? 0 : fs.type >>> 0;
+    this.#erofs = type === EROFS_SUPER_MAGIC;
+    this.#btrfs = type === BTRFS_SUPER_MAGIC;
     const fd = this.#reach.openDirectory(root);
     this.uuid = fd < 0 ? Buffer.alloc(16) : fsUuid(sys, fd);
     this.#lists = fd < 0 ? 'none' : filesystemLists(sys, fs.type, fd);
     if (fd >= 0) sys.close(fd);
+  }
+
+  /**
+   * Of several layers on subvolumes of one btrfs those behind the first are counted as on its device, as to the
+   * kernel's overlay all are on one filesystem. The first is to be the upper where it is one of them.
+   */
+  static joinSubvolumes(layers: readonly DiskLayer[]): void {
+    const btrfs = layers.filter((layer) => layer.#btrfs);
+    for (const layer of btrfs) {
+      const first = btrfs.find(({ uuid }) => uuid.equals(layer.uuid))!;
+      if (layer.dev === first.dev) continue;
+      layer.dev = first.dev;
+      layer.#manyDevices = true;
+    }
   }
 
   // ---- looking -------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
   const config = resolveParams(params, options);
   if (isRefusal(config)) return config;
   const cache = new DescriptorCache(sys, options.descriptors);
-  const opened: Layer[] = [];
+  const opened: DiskLayer[] = [];
   const fail = (refusal: Refusal): Refusal => {
     for (const layer of opened) layer.destroy();
     return refusal;
@@ -93,6 +93,7 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
     if (!(opening2 instanceof DiskLayer)) return fail(opening2);
     work = opening2;
   }
+  DiskLayer.joinSubvolumes([...opened.filter(({ writable }) => writable), ...opened]);
   const sb = fillSuper(
     config,
     { lowers, data, upper, work },

@@ -13,14 +13,17 @@ export class Traps {
 
   add(dir: Dentry): void {
     const st = new Stat();
-    if (dir.layer.stat(dir, st) >= 0) this.#dirs.push([st.dev, st.ino]);
+    if (dir.layer.stat(dir, st) >= 0) this.#dirs.push([st.dev, realNumber(dir.layer, st)]);
   }
 
   /** Whether a directory of `layer`, just looked up, is one of them. */
   has(layer: Layer, st: Stat): boolean {
-    for (const [dev, ino] of this.#dirs) {
-      if (st.dev === dev && st.ino === (dev === layer.dev ? ino : numberElsewhere(dev, ino))) return true;
-    }
+    for (const [dev, ino] of this.#dirs) if (st.dev === dev && realNumber(layer, st) === ino) return true;
     return false;
   }
+}
+
+/** As stat(2) gives it, which does not depend on the layer. */
+function realNumber(layer: Layer, st: Stat): bigint {
+  return st.dev === layer.dev ? st.ino : numberElsewhere(st.dev, st.ino);
 }
