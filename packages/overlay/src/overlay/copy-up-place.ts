@@ -8,11 +8,11 @@ import { S_IFREG } from '../sys/constants.ts';
 import { type Copy, keepsOrigin } from './copy-up-ctx.ts';
 import { copyUpFile } from './copy-up-tmpfile.ts';
 import { copyUpByRename } from './copy-up-workdir.ts';
-import { linkUp } from './index-dir.ts';
+import { createDirEntry, linkUp } from './index-dir.ts';
 import { noNames } from './index-names.ts';
 import { isDir } from './inode.ts';
 import { adoptLazy } from './lazy-files.ts';
-import { stubFile } from './lazy-stub.ts';
+import { dropStub, stubFile } from './lazy-stub.ts';
 import { METACOPY_PLAIN, Metacopy } from './metacopy.ts';
 import { encodeNlink } from './nlink.ts';
 import type { Super } from './super.ts';
@@ -29,23 +29,35 @@ export function copyUpToIndex(sb: Super, copy: Copy, entry: ByteString): number 
 
 /**
  * With nfs_export what has one name only gets its entry when it has the name: found in the index alone, after a crash,
- * it would count as removed, and its name be EIO for good. The kernel's does it the other way round.
- * @returns the entry, or else the name.
+ * it would count as removed, and its name be EIO for good; and the entry of a directory would name nothing. The kernel's
+ * does it the other way round. As there the copy-up fails where the entry cannot be made.
+ * @returns the dentry by which the copy is reached, or a negative errno with the copy gone.
  */
-export function enterIndex(sb: Super, copy: Copy, dir: Dentry): Dentry {
+export function enterIndex(sb: Super, copy: Copy, dir: Dentry): Dentry | number {
   const { layer } = dir;
   const upper = new Dentry(layer, dir, copy.inode.name);
   if (copy.entry === null) return upper;
-  const index = sb.indexDir!;
-  let err = layer.setxattr(upper, sb.names.nlink, encodeNlink('L', 0), 0);
-  if (err >= 0) err = layer.link(upper, index, copy.entry);
-  if (err >= 0) {
-    layer.setxattr(upper, sb.names.nlink, encodeNlink('U', -1), 0);
-    return new Dentry(layer, index, copy.entry);
+  const directory = isDir(copy.inode);
+  const err = directory ? createDirEntry(sb, copy.entry, upper) : createFileEntry(sb, copy.entry, upper);
+  if (directory) layer.release(upper);
+  if (err >= 0) return directory ? upper : new Dentry(layer, sb.indexDir!, copy.entry);
+  const undone = directory ? layer.rmdir(dir, upper.name) : layer.unlink(dir, upper.name);
+  if (undone >= 0) {
+    if (copy.stub !== null) dropStub(sb, copy.stub);
+    return err;
   }
   sb.hooks.log(`index: ${upper.name} has no entry there`);
   copy.entry = null;
   return upper;
+}
+
+function createFileEntry(sb: Super, entry: ByteString, upper: Dentry): number {
+  const { layer } = upper;
+  const err = layer.setxattr(upper, sb.names.nlink, encodeNlink('L', 0), 0);
+  if (err < 0) return err;
+  const linked = layer.link(upper, sb.indexDir!, entry);
+  if (linked >= 0) layer.setxattr(upper, sb.names.nlink, encodeNlink('U', -1), 0);
+  return linked;
 }
 
 /** The copy is in place: the inode changes over to it. */

@@ -8,7 +8,6 @@ import { RENAME_NOREPLACE, S_IFDIR, S_IFLNK } from '../sys/constants.ts';
 import { EEXIST, EIO, EPERM } from '../sys/errno.ts';
 import { type Copy, firstNlink, keepsOrigin } from './copy-up-ctx.ts';
 import { copyXattrs } from './copy-xattrs.ts';
-import { createDirEntry } from './index-dir.ts';
 import { isDir } from './inode.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
 import { copyFileattr, fileattrOf } from './protattr.ts';
@@ -32,12 +31,6 @@ export function copyUpByRename(sb: Super, copy: Copy, dir: Dentry, name: ByteStr
   }
   const upper = new Dentry(dir.layer, dir, name);
   returnRights(upper, lent);
-  // The kernel makes the entry of a directory first: after a crash in between it names nothing, and the directory is EIO
-  // for good. Without one it can only not be found by handles that were made before.
-  if (copy.entry !== null && isDir(copy.inode) && createDirEntry(sb, copy.entry, upper) < 0) {
-    sb.hooks.log(`index: ${name} has no entry there`);
-    copy.entry = null;
-  }
   upper.layer.release(upper);
   return 0;
 }

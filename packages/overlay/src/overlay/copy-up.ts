@@ -8,7 +8,6 @@
  * has been made (asides.ts). Missing parents are copied up first, from the top down; their times are put back afterwards, as
  * nothing in the merged view has changed.
  */
-import { Dentry } from '../layer/layer.ts';
 import { S_IFREG } from '../sys/constants.ts';
 import { EROFS, ESTALE } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
@@ -90,8 +89,10 @@ function copyUpOne(sb: Super, inode: Inode, maxData: number | undefined): number
   }
   returnRights(dir, lent);
   if (err < 0) return err;
+  const placed = enterIndex(sb, copy, dir);
   restoreTimes(sb, parent, parentSt);
-  adopt(sb, copy, isDir(inode) ? new Dentry(upper, dir, inode.name) : enterIndex(sb, copy, dir));
+  if (typeof placed === 'number') return placed;
+  adopt(sb, copy, placed);
   return inode.aliases === null || isDir(inode) || inode.index !== null ? 0 : linkAliases(sb, inode);
 }
 
