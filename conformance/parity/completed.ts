@@ -8,6 +8,7 @@ import * as c from 'stratafs/internal/sys/constants';
 import { Stat } from 'stratafs/internal/sys/stat';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import type { Snapshot } from '../snapshot.ts';
+import type { Operation } from './operation.ts';
 import type { Store } from './pair.ts';
 import { mergedPath } from './places.ts';
 import type { Turn } from './turn.ts';
@@ -34,18 +35,19 @@ export class Completed {
   }
 
   /** Before the kernel's turn, with its store and the paths that the operation names. */
-  begin(kernel: Turn, { upper }: Store, paths: readonly ByteString[]): void {
+  begin(kernel: Turn, { upper }: Store, { kind }: Operation, paths: readonly ByteString[]): void {
     this.#now = false;
     this.#alone = paths
       .map((path) => mergedPath(kernel, path))
       .flatMap((path) => (path === null ? [] : [`${upper}/${path}`]))
-      .filter((path) => this.#isAlone(path));
+      // Of a lower file its flags are changed first, which copies them alone.
+      .filter((path) => this.#isAlone(path) || (kind === 'protect' && !this.#isThere(path)));
   }
 
   /** After it. */
   end(): void {
     for (const path of this.#alone) {
-      if (!this.#isAlone(path) && this.#sys.statx(c.AT_FDCWD, path, c.AT_SYMLINK_NOFOLLOW, this.#st) === 0) {
+      if (!this.#isAlone(path) && this.#isThere(path) && this.#st.type === c.S_IFREG) {
         this.#inodes.add(this.#st.ino);
         this.#now = true;
       }
@@ -56,12 +58,16 @@ export class Completed {
     return this.#sys.getxattrat(c.AT_FDCWD, path, METACOPY, this.#buf) >= 0;
   }
 
+  #isThere(path: ByteString): boolean {
+    return this.#sys.statx(c.AT_FDCWD, path, c.AT_SYMLINK_NOFOLLOW, this.#st) === 0;
+  }
+
   /** Whether either upper has at `path` (`upper/…`, `index/…`, or as it is merged) a file that the kernel has completed. */
   has(stores: readonly Store[], path: ByteString): boolean {
     if (this.#inodes.size === 0) return false;
     return stores.some(({ upper, work }) => {
       const at = path.startsWith('index/') ? `${work}/${path}` : `${upper}/${path.replace(/^upper\//, '')}`;
-      return this.#sys.statx(c.AT_FDCWD, at, c.AT_SYMLINK_NOFOLLOW, this.#st) === 0 && this.#inodes.has(this.#st.ino);
+      return this.#isThere(at) && this.#inodes.has(this.#st.ino);
     });
   }
 

@@ -156,7 +156,7 @@ export class Match {
     if (this.#userns && op.kind === 'too-long') {
       this.#strip(op.path);
     }
-    this.#completed?.begin(kernel, this.pair.stores[0], pathsOf(op));
+    this.#completed?.begin(kernel, this.pair.stores[0], op, pathsOf(op));
     const [expected, times, moves] = this.#turn(kernel, op);
     this.#completed?.end();
     const [got, own, ownMoves] = this.#turn(ours, op);
