@@ -407,6 +407,21 @@ export const metacopyDifferentCases: OverlayCases = {
 
 /** With index=on said. */
 export const metacopyIndexCases: OverlayCases = {
+  'a metadata-only file that is linked after its last known name has gone points where that was': {
+    lowers: [{ d: dir({ x: file('data'), y: hardlink('x') }) }],
+    needs: ['handles'],
+    async run(m, t) {
+      const fd = open(m, 'd/x', c.O_RDONLY);
+      ok(m.rename('d', 'moved'));
+      ok(m.unlink('moved/x'));
+      ok(m.linkFd(fd, 'new'));
+      equal([t.marked('new', 'metacopy'), t.marked('new', 'redirect')], ['', `${t.at}/d/x`]);
+      ok(m.close(fd));
+      m = await t.remount();
+      bytesAre(readFile(m, 'new'), 'data');
+      equal(lstat(m, 'new').ino, lstat(m, 'moved/y').ino);
+    },
+  },
   'a metadata-only file that leads to another file than it was copied up from is ESTALE': {
     lowers: [{ f: file('of f'), g: file('of g'), h: file('of h') }],
     needs: ['handles'],

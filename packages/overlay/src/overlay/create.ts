@@ -33,7 +33,7 @@ import { attach, DirInode, Inode, isDir } from './inode.ts';
 import { setNlinkUpper } from './nlink.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
 import { mayCreate } from './protection.ts';
-import { redirectMetacopy } from './redirect.ts';
+import { hasPath, redirectMetacopy } from './redirect.ts';
 import type { Super } from './super.ts';
 import { allowsOfflineChanges, dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup } from './whiteout.ts';
@@ -403,8 +403,8 @@ export function link(sb: Super, inode: Inode, parent: DirInode, name: ByteString
   let err = ready(sb, parent, name);
   if (err < 0) return err;
   if (isDir(inode)) return -EPERM;
-  // One without a name has no path to point its data out by.
-  err = copyUp(sb, inode, inode.parent === null ? Number.POSITIVE_INFINITY : undefined);
+  // One that has had no name has no path to point its data out by.
+  err = copyUp(sb, inode, hasPath(inode) ? undefined : Number.POSITIVE_INFINITY);
   // Two names in two directories: only a path from the root holds for both.
   if (err >= 0 && inode.metacopy !== null) err = redirectMetacopy(sb, inode, false);
   if (err >= 0 && inode.index) err = setNlinkUpper(sb, inode);

@@ -47,6 +47,8 @@ export class Metacopy {
   /** Links of the lower that it was copied up from, and 512-byte blocks of the data; -1 while they were not looked at. */
   lowerNlink = -1;
   blocks = -1;
+  /** Of one whose last known name has gone: where the lowers hold it, from the root. */
+  lastPath: ByteString | null = null;
   /** The digest has been compared, and the data is what it was. */
   verified = false;
 

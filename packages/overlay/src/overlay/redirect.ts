@@ -49,8 +49,20 @@ function hasLowerLinks(sb: Super, inode: Inode): boolean {
   return lower.layer.stat(lower, sb.scratch) < 0 || sb.scratch.nlink > 1;
 }
 
+/** A name of `inode` is about to go. A file of metadata alone, should it be the last, may get another (kernel: its dentry). */
+export function keepPath(inode: Inode): void {
+  const { metacopy } = inode;
+  if (metacopy !== null && !inode.redirect?.startsWith('/')) metacopy.lastPath = redirectPath(inode);
+}
+
+/** Whether a redirect can say where the data of `inode` is. */
+export function hasPath(inode: Inode): boolean {
+  return inode.parent !== null || inode.redirect?.startsWith('/') === true || inode.metacopy?.lastPath != null;
+}
+
 /** Where the lowers hold the object, from the root, through the redirects of its parents. */
 function redirectPath(inode: Inode): ByteString {
+  if (inode.parent === null) return inode.metacopy?.lastPath ?? '';
   let path = '';
   for (let at = inode; at.parent; at = at.parent) {
     if (at.redirect?.startsWith('/')) return at.redirect + path;

@@ -16,6 +16,7 @@ import { setNlinkUpper } from './nlink.ts';
 import { lendRights, returnRights } from './owner-rights.ts';
 import { mayDelete } from './protection.ts';
 import { mergedIsEmpty } from './readdir.ts';
+import { keepPath } from './redirect.ts';
 import type { Super } from './super.ts';
 import { dirModified } from './util.ts';
 import { AUFS_PREFIX, removeDirAtomically, whiteoutNew, whiteoutOver } from './whiteout.ts';
@@ -156,6 +157,7 @@ export function letGo(inode: Inode): void {
 /** The tables after the name has gone. */
 export function gone(sb: Super, inode: Inode, parent: DirInode, name: ByteString): void {
   if (!inUse(inode)) releaseReal(inode);
+  else keepPath(inode);
   detach(inode, parent, name);
   dirModified(parent);
   // kernel ovl_drop_nlink: layers that were changed may have more names than were counted.
