@@ -70,6 +70,6 @@ function compile() {
   fs.rmSync(dir, { recursive: true, force: true });
 }
 
-await bundle('overlay/dist', ['serve/main', 'serve/worker', 'serve/watcher', 'serve/copy-thread']);
+await bundle('overlay/dist', ['serve/main', 'serve/worker', 'serve/copy-thread']);
 await bundle('cli/dist', ['main', 'mount-only', 'strata-overlay']);
 compile();

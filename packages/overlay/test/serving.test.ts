@@ -5,6 +5,8 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WORDS } from '../src/serve/policy/place.ts';
+import { watch } from '../src/serve/policy/watch.ts';
+import { openSys } from '../src/sys/sys-koffi.ts';
 import { privileged } from './support/privilege.ts';
 import { makeStage } from './support/served.ts';
 import { isRoot, needsRoot } from './support/temp-dir.ts';
@@ -36,6 +38,7 @@ describe.runIf(privileged)(privileged ? 'a packed thread' : 'a packed thread (sk
   it.each([0, 4])('that makes no progress is taken out of the idle class, with %i hogs beside it', async (count) => {
     await startHogs(count);
     const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+    watch(openSys(), words);
     const worker = new Worker(new URL('./support/packed.mjs', import.meta.url), {
       workerData: { words, cpu: cpuOfThisThread() },
     });
@@ -48,6 +51,53 @@ describe.runIf(privileged)(privileged ? 'a packed thread' : 'a packed thread (sk
     // A thread that nobody takes out gets 3 parts in 1,027 of the processor beside one hog.
     expect(said.ms).toBeLessThan(1_000);
   });
+});
+
+/** Milliseconds that all threads of `pid` have run (schedstat of proc(5)). */
+function processorMs(pid: number): number {
+  let ns = 0;
+  for (const tid of fs.readdirSync(`/proc/${pid}/task`)) {
+    ns += Number(fs.readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]);
+  }
+  return ns / 1e6;
+}
+
+describe.runIf(isRoot)(needsRoot('what the server uses'), () => {
+  it.each(['auto', 'follow', 'spin'])(
+    'serving=%s: a quarter of a processor at most below 1,000 requests a second, nothing when nobody asks',
+    async (serving) => {
+      const stage = makeStage();
+      const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+      try {
+        fs.writeFileSync(path.join(stage.lower, 'file'), 'lower');
+        const { pid } = await stage.mount(`serving=${serving},timeout=0`);
+        const file = path.join(stage.merged, 'file');
+        const word = new Int32Array(new SharedArrayBuffer(4));
+        /** Evenly, or in bursts of 90 that are long enough to be followed. @returns what a second of it took. */
+        const second = (size: number): number => {
+          const before = processorMs(pid);
+          const start = performance.now();
+          for (let asked = 0; asked < 900; asked += size) {
+            Atomics.wait(word, 0, 0, Math.max(0, start + asked / 0.9 - performance.now()));
+            for (let i = 0; i < size; i++) fs.lstatSync(file);
+          }
+          return (processorMs(pid) - before) / Math.max(1, (performance.now() - start) / 1000);
+        };
+        // Past the warming up, and the compiling that the first thousands of requests start.
+        for (let i = 0; i < 6_000; i++) fs.lstatSync(file);
+        await sleep(500);
+        expect(second(1)).toBeLessThan(250);
+        expect(second(90)).toBeLessThan(250);
+        await sleep(100);
+        const idle = processorMs(pid);
+        await sleep(1_000);
+        expect(processorMs(pid) - idle).toBeLessThan(1);
+      } finally {
+        stage.destroy();
+      }
+    },
+    30_000,
+  );
 });
 
 describe.runIf(isRoot)(needsRoot('a mount under load that comes and goes'), () => {

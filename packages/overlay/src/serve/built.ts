@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
-export function builtFile(name: 'main' | 'worker' | 'watcher' | 'copy-thread'): URL {
+export function builtFile(name: 'main' | 'worker' | 'copy-thread'): URL {
   // This module may itself be in a bundle, of another package.
   const dist = import.meta.url.endsWith('.ts')
     ? new URL('../../dist/', import.meta.url)

@@ -5,6 +5,7 @@
  * gives up, then the mount goes, then the loop ends.
  */
 import type { Sys } from '../sys/sys.ts';
+import { WORDS } from './policy/place.ts';
 
 /** The word that Session looks at between two requests. */
 const STOP = 0;
@@ -15,10 +16,14 @@ const DETACHED = 2;
 export interface Control {
   words: Int32Array;
   wakeFd: number;
+  /** Of policy/place.ts. */
+  seat: Int32Array;
 }
 
 export function makeControl(wakeFd: number): Control {
-  return { words: new Int32Array(new SharedArrayBuffer(12)), wakeFd };
+  const shared = (words: number): Int32Array =>
+    new Int32Array(new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT));
+  return { words: shared(3), wakeFd, seat: shared(WORDS) };
 }
 
 /** Long work gives up with -EINTR from now on. */

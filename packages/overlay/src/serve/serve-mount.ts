@@ -118,7 +118,7 @@ function serveLocked(server: Server): SessionEnd {
       const serving = server.config.options.fuse.serving ?? 'auto';
       const trimming = trimmingPolicy(() => ops.nodes.dropped);
       const warming = warmingPolicy(sys, trimming);
-      const { policy, end } = choosePolicy(sys, serving, warming);
+      const { policy, end } = choosePolicy(sys, serving, warming, server.control.seat);
       try {
         ended = mountAndServe({ ...server, policy, longWork, onLive: warming.live }, connection, deviceFd);
       } finally {

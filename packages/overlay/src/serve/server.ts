@@ -14,6 +14,7 @@ import { builtFile } from './built.ts';
 import type { ServeConfig } from './config.ts';
 import { cancelWork, makeControl, setDetached, stopServing } from './control.ts';
 import { type Failure, fromFailure, type ThreadMessage, toFailure } from './messages.ts';
+import { watch } from './policy/watch.ts';
 import type { ThreadData } from './worker.ts';
 
 /** Whoever stops a server sees the loop end within 2 seconds. */
@@ -46,6 +47,7 @@ export function startServer(sys: Sys, config: ServeConfig, ahead: Worker | null,
   const wakeFd = sys.eventfd(0, EFD_NONBLOCK);
   if (wakeFd < 0) throw new MountError(wakeFd, `no descriptor for the server: ${errnoName(wakeFd)}`, 2);
   const control = makeControl(wakeFd);
+  watch(sys, control.seat);
   const workerData: ThreadData = { config, control };
   const worker = ahead ?? new Worker(builtFile('worker'), { workerData, name: 'serve' });
   if (ahead) {

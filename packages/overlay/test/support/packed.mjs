@@ -2,7 +2,7 @@
 // a sign of progress until it is rescued. workerData: { words, cpu }. Tells { packed, ms, idle }: whether it was
 // packed, how long it took until it was rescued, and whether it is in the idle class then.
 import fs from 'node:fs';
-import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { allowedCpus, placeOf, RESCUED, STATE } from '../../dist/serve/policy/place.js';
 import { SCHED_IDLE } from '../../dist/sys/constants.js';
 import { openSys } from '../../dist/sys/sys-koffi.js';
@@ -11,10 +11,7 @@ const { words, cpu } = workerData;
 const sys = openSys();
 const tid = sys.gettid();
 const cpus = allowedCpus(sys, tid);
-const place = placeOf(sys, tid, cpus, words, () => {
-  const watcher = new URL('../../dist/serve/watcher.js', import.meta.url);
-  new Worker(watcher, { workerData: { tid, cpus, words } }).unref();
-});
+const place = placeOf(sys, tid, cpus, words);
 while (!place.ready()) Atomics.wait(words, STATE, 0, 1);
 
 /** proc_pid_stat(5), field 41. */

@@ -12,6 +12,7 @@ import {
   placeOf,
   RESCUED,
   STATE,
+  TID,
   WATCHED,
   WORDS,
 } from './place.ts';
@@ -21,7 +22,6 @@ const ALL = new Uint8Array([0b1011]);
 function seat(refuse: 'schedSetscheduler' | 'schedSetaffinity' | null = null) {
   const words = new Int32Array(new SharedArrayBuffer(WORDS * 4));
   const steps: string[] = [];
-  let watchers = 0;
   const say = (call: string, done: string): number => {
     steps.push(`${done} in ${words[STATE]}`);
     return call === refuse && !done.endsWith(`class ${SCHED_OTHER}`) && !done.endsWith('1011') ? -EPERM : 0;
@@ -30,14 +30,14 @@ function seat(refuse: 'schedSetscheduler' | 'schedSetaffinity' | null = null) {
     schedSetscheduler: (tid: number, policy: number) => say('schedSetscheduler', `${tid} class ${policy}`),
     schedSetaffinity: (tid: number, cpus: Uint8Array) => say('schedSetaffinity', `${tid} cpus ${cpus[0].toString(2)}`),
   } as unknown as Sys;
-  const place: Place = placeOf(sys, 9, ALL, words, () => watchers++);
-  return { place, words, steps, watchers: () => watchers };
+  const place: Place = placeOf(sys, 9, ALL, words);
+  return { place, words, steps };
 }
 
 describe('placeOf', () => {
-  it('is ready when its watcher is there, which it starts once', () => {
-    const { place, words, watchers } = seat();
-    expect([watchers(), place.ready(), place.ready(), watchers()]).toEqual([0, false, false, 1]);
+  it('says over which thread to watch, and is ready when somebody does', () => {
+    const { place, words } = seat();
+    expect([words[TID], place.ready()]).toEqual([9, false]);
     words[WATCHED] = 1;
     expect(place.ready()).toBe(true);
   });
@@ -81,7 +81,6 @@ describe('placeOf', () => {
 
   it('ends free, and sends its watcher away', () => {
     const { place, words, steps } = seat();
-    place.ready();
     place.pack(0);
     place.end();
     expect([words[STATE], steps.at(-2)]).toEqual([ENDED, `9 class ${SCHED_OTHER} in ${PACKED}`]);

@@ -1,7 +1,7 @@
 /**
  * Where the serving thread runs while it follows a client: on one processor, in the idle class, so that the scheduler
  * leaves the client there. A thread in that class starves as soon as two others compute, and could
- * not even take itself out of it. So another thread, in the normal class, watches (watch.ts) as long as this one is packed, and
+ * not even take itself out of it. So the main thread, in the normal class, watches (watch.ts) as long as this one is packed, and
  * each step is written down in shared memory before it is done:
  *
  *   FREE ─► PACKING ─► PACKED ─► FREE         by the serving thread
@@ -12,11 +12,12 @@
 import { SCHED_IDLE, SCHED_OTHER } from '../../sys/constants.ts';
 import type { Sys } from '../../sys/sys.ts';
 
-/** The words: what the thread does, a number that each request changes, and whether the watcher is there. */
+/** The words: what the thread does, a number that each request changes, whether somebody watches, and over which thread. */
 export const STATE = 0;
 export const PROGRESS = 1;
 export const WATCHED = 2;
-export const WORDS = 3;
+export const TID = 3;
+export const WORDS = 4;
 
 export const FREE = 0;
 export const PACKING = 1;
@@ -29,7 +30,7 @@ export const ENDED = 4;
 const CPU_BYTES = 1024;
 
 export interface Place {
-  /** Whether following is possible now; the first question prepares it. */
+  /** Whether somebody watches: else there is no following. */
   ready(): boolean;
   /** Onto `cpu`, in the idle class. @returns false when that was refused; then nothing has changed. */
   pack(cpu: number): boolean;
@@ -56,19 +57,10 @@ export function countCpus(cpus: Uint8Array): number {
   return count;
 }
 
-/**
- * The place of the calling thread.
- * @param startWatcher starts the thread that watches `words`; called once, when it is first needed.
- */
-export function placeOf(
-  sys: Sys,
-  tid: number,
-  cpus: Uint8Array,
-  words: Int32Array,
-  startWatcher: (words: Int32Array, cpus: Uint8Array) => void,
-): Place {
+/** The place of the calling thread. `words` are shared with whoever watches. */
+export function placeOf(sys: Sys, tid: number, cpus: Uint8Array, words: Int32Array): Place {
   const one = new Uint8Array(cpus.length);
-  let started = false;
+  Atomics.store(words, TID, tid);
 
   const pin = (cpu: number): boolean => {
     const byte = cpu >> 3;
@@ -85,8 +77,6 @@ export function placeOf(
   };
   return {
     ready() {
-      if (!started) startWatcher(words, cpus);
-      started = true;
       return Atomics.load(words, WATCHED) !== 0;
     },
     pack(cpu) {
@@ -108,7 +98,6 @@ export function placeOf(
       return Atomics.load(words, STATE) === RESCUED;
     },
     end() {
-      if (!started) return;
       if (Atomics.load(words, STATE) !== FREE) free();
       Atomics.store(words, STATE, ENDED);
       Atomics.notify(words, STATE);
