@@ -116,6 +116,29 @@ describe.runIf(isRoot)(needsRoot('long copy-ups'), () => {
     expect(workIsEmpty()).toBe(true);
   }, 120_000);
 
+  it('while much is flushed for a program, others are answered', async () => {
+    await stage.mount();
+    const flushing = run('dd if=/dev/zero of=new bs=1M count=512 conv=fsync status=none');
+    const took: number[] = [];
+    for (let i = 0; i < 2000 && flushing.child.exitCode === null; i++) {
+      const start = performance.now();
+      fs.statSync(at(`f${i}`));
+      took.push(performance.now() - start);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect((await flushing.end).code).toBe(0);
+    const trace = stage.trace();
+    const [, unique] = /^rx (\d+) FSYNC /m.exec(trace)!;
+    // It is read again when it has been flushed: what was answered since it came first.
+    const meanwhile = trace.slice(trace.indexOf(`rx ${unique} FSYNC`), trace.indexOf(`tx ${unique} FSYNC`));
+    took.sort((a, b) => a - b);
+    console.log(
+      `${took.length} stats beside a write and fsync of 512 MiB: median ${took[took.length >> 1].toFixed(2)} ms`,
+    );
+    expect(meanwhile.split('\n').filter((line) => /^tx \d+ LOOKUP OK/.test(line)).length).toBeGreaterThan(2);
+    expect(took[took.length >> 1]).toBeLessThan(5);
+  }, 120_000);
+
   it('a second and a third that need the same file get it from one copy', async () => {
     const { pid } = await stage.mount(WHOLE);
     const first = run('printf A >> dir/big');

@@ -66,6 +66,9 @@ export interface DiskLayerOptions {
 /** The ioctl takes a pointer to long, and fills half of it. */
 const flagWord = Buffer.alloc(8);
 
+/** A page at least. */
+const PAGE_MIN = 4096;
+
 export class DiskLayer implements Layer {
   readonly root: Dentry;
   readonly label: string;
@@ -367,6 +370,10 @@ export class DiskLayer implements Layer {
 
   fsync(file: number, dataOnly: boolean): number {
     return dataOnly ? this.#sys.fdatasync(file) : this.#sys.fsync(file);
+  }
+
+  unsynced(file: number): number {
+    return Math.max(0, this.#sys.cachestat(file)) * PAGE_MIN;
   }
 
   lseek(file: number, off: number, whence: number): number {

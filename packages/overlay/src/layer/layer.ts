@@ -154,6 +154,8 @@ export interface Layer {
   write(file: number, buf: Uint8Array, off: number, len: number, pos: number): number;
   fstat(file: number, out: Stat): number;
   fsync(file: number, dataOnly: boolean): number;
+  /** Bytes of `file` that an fsync would have to wait for; 0 also where that is not known. */
+  unsynced(file: number): number;
   lseek(file: number, off: number, whence: number): number;
   /**
    * The flags of chattr(1): `request` is FS_IOC_GETFLAGS, SETFLAGS, FSGETXATTR or FSSETXATTR, `arg` what

@@ -10,6 +10,7 @@ import { fillSuper } from '../overlay/fill-super.ts';
 import { COPYUP_THRESHOLD, type CopyUpMode } from '../overlay/lazy-files.ts';
 import { isRefusal, type OverlayParams, type RedirectMode, type Refusal, resolveParams } from '../overlay/params.ts';
 import { Super } from '../overlay/super.ts';
+import type { SyncAside } from '../overlay/syncs.ts';
 import { toText } from '../sys/bytes.ts';
 import { errnoName } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -38,6 +39,10 @@ export interface OpenOptions {
   attrChanged?(nodeid: number): void;
   /** Makes long copies on another thread (see SuperHooks). */
   copyAside?: CopyAside;
+  /** Flushes on another thread (see SuperHooks). */
+  syncAside?: SyncAside;
+  /** Told when an operation is to be asked again soon (see SuperHooks). */
+  goesOn?(): void;
   /** How the data of lower files is copied up; `full` if absent. */
   copyup?: CopyUpMode;
   /** Bytes: with `auto` and `lazy` a smaller file is copied up whole (see COPYUP_THRESHOLD). */
@@ -105,6 +110,8 @@ export function openOverlay(sys: Sys, params: OverlayParams, options: OpenOption
       mereRoot: options.mereRoot,
       attrChanged: options.attrChanged,
       copyAside: options.copyAside,
+      syncAside: options.syncAside,
+      goesOn: options.goesOn,
       uid: sys.geteuid(),
       gid: sys.getegid(),
     },

@@ -102,9 +102,9 @@ export class OverlayFiles extends OverlayAttrs {
     return handle ? files.writeback(handle, buf, off, len, pos, this.scratch) : -EBADF;
   }
 
-  fsync(_caller: Caller, fh: number, dataOnly: boolean): number {
+  fsync(caller: Caller, fh: number, dataOnly: boolean): number {
     const handle = this.files.get(fh);
-    return handle ? files.fsync(this.sb, handle, dataOnly) : -EBADF;
+    return handle ? files.fsync(this.sb, handle, dataOnly, caller.pid) : -EBADF;
   }
 
   fallocate(_caller: Caller, fh: number, mode: number, off: number, len: number): number {

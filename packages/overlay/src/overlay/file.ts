@@ -21,7 +21,7 @@ import type { Stat } from '../sys/stat.ts';
 import { keepingPrivileges, killPriv } from './attr.ts';
 import { copyUp } from './copy-up.ts';
 import type { Inode } from './inode.ts';
-import { completeLazy } from './lazy-complete.ts';
+import { completeInTurns } from './lazy-complete.ts';
 import type { LazyFile } from './lazy-file.ts';
 import { pendingLazy } from './lazy-files.ts';
 import { truncateLazy } from './lazy-truncate.ts';
@@ -212,13 +212,15 @@ export function writeback(
   return keepingPrivileges(upper, scratch, () => write(handle, buf, off, len, pos, false, scratch));
 }
 
-export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean): number {
+/** `pid`: the calling thread, 0 where that is not known. @returns -ERESTART too, while another thread flushes (syncs.ts). */
+export function fsync(sb: Super, handle: OpenFile, dataOnly: boolean, pid: number): number {
   const status = volatileStatus(sb, false);
   if (status !== null) return status;
   const { inode } = handle;
   if (!handle.onLower) {
     // The step from metadata alone to all of it is an attribute, which fdatasync(2) may leave behind.
-    return handle.layer.fsync(handle.file, dataOnly && !inode.completed);
+    const soft = dataOnly && !inode.completed;
+    return sb.syncs.sync(sb, handle, soft, pid) ?? handle.layer.fsync(handle.file, soft);
   }
   // Nothing was written below; attributes may have been above.
   return inode.upper === null || dataOnly ? 0 : syncReal(inode.upper);
@@ -232,7 +234,7 @@ export function fallocate(handle: OpenFile, mode: number, off: number, len: numb
   if (lazy !== null) {
     const done = fallocateLazy(lazy, handle, mode, off, len);
     if (done !== null) return done;
-    const completed = completeLazy(lazy, handle.inode);
+    const completed = completeInTurns(lazy, handle.inode);
     if (completed < 0) return completed;
   }
   return handle.layer.fallocate(handle.file, mode, off, len);

@@ -7,7 +7,7 @@
  */
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { EINTR, EIO, ENODATA, ENOENT, ESTALE, errnoName } from '../sys/errno.ts';
+import { EINTR, EIO, ENODATA, ENOENT, ERESTART, ESTALE, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Inode } from './inode.ts';
 import type { LazyFile } from './lazy-file.ts';
@@ -17,6 +17,8 @@ import type { Super } from './super.ts';
 
 /** Bytes copied between two looks at whether the work is still wanted. */
 const CHUNK = 4 * 1024 * 1024;
+/** Bytes copied between two turns of others. */
+const PIECE = 4 * 1024 * 1024;
 
 /** Copies at most `budget` bytes of the attached `lazy`. @returns how many; less than `budget` when nothing is missing any more. */
 function fill(lazy: LazyFile, d: Dentry, budget: number): number {
@@ -85,6 +87,18 @@ function step(lazy: LazyFile, d: Dentry, budget: number): number {
 /** Makes `inode` complete now. */
 export function completeLazy(lazy: LazyFile, inode: Inode): number {
   return Math.min(0, step(lazy, inode.upper!, Number.POSITIVE_INFINITY));
+}
+
+/**
+ * The same for a caller who may be asked to wait: where a door can ask again, others have their turn after each piece.
+ * @returns 0 when it is complete; -ERESTART when there is more to do; another negative errno.
+ */
+export function completeInTurns(lazy: LazyFile, inode: Inode): number {
+  const { goesOn } = lazy.sb.hooks;
+  const done = step(lazy, inode.upper!, goesOn === undefined ? Number.POSITIVE_INFINITY : PIECE);
+  if (done < 0 || lazy.complete) return Math.min(0, done);
+  goesOn?.();
+  return -ERESTART;
 }
 
 /** A file of which nothing is the lower's any more. */

@@ -14,6 +14,7 @@ import { LazyFiles } from './lazy-files.ts';
 import type { LeftWhiteout } from './left-whiteout.ts';
 import { Listings } from './listings.ts';
 import type { Config } from './params.ts';
+import { type SyncAside, Syncs } from './syncs.ts';
 import { Traps } from './traps.ts';
 import { allowsOfflineChanges } from './util.ts';
 import { XattrNames } from './xattrs.ts';
@@ -38,6 +39,10 @@ export interface SuperHooks {
   attrChanged?(nodeid: number): void;
   /** A door that can ask again later has long copies made by another thread (asides.ts). */
   copyAside?: CopyAside;
+  /** The same for long flushes (syncs.ts). */
+  syncAside?: SyncAside;
+  /** The operation has done a part of long work: it answers -ERESTART, and is to be asked again when others have had their turn. */
+  goesOn?(): void;
 }
 
 export interface SuperLayers {
@@ -62,6 +67,7 @@ export class Super {
   readonly listings: Listings = new Listings();
   readonly lazy: LazyFiles = new LazyFiles();
   readonly asides: Asides = new Asides(this);
+  readonly syncs: Syncs = new Syncs();
   /** Lowers whose files cannot be reflinked into the upper. */
   readonly unclonable: Set<Layer> = new Set();
   readonly nameIndexes: NameIndexes = new NameIndexes();

@@ -11,9 +11,20 @@ export const QUEUED = 0;
 export const RUNNING = 1;
 export const DONE = 2;
 
-export interface CopyTask {
+/** A copy, flushed or not. */
+export interface Copying {
   order: CopyOrder;
   flush: boolean;
+}
+
+/** A flush alone. */
+export interface Flushing {
+  fd: number;
+  dataOnly: boolean;
+}
+
+export interface CopyTask {
+  work: Copying | Flushing;
   words: Int32Array;
 }
 

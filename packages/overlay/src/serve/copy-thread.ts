@@ -1,7 +1,8 @@
 /**
  * The thread that makes long copies for the serving one: by the same descriptors, which belong to the
  * process, in the same steps as the serving thread would (overlay/copy-data.ts). Several copies go on
- * at a time, a step of each in turn, so that a small one does not wait for the end of a large one.
+ * at a time, a step of each in turn, so that a small one does not wait for the end of a large one. What programs
+ * have flushed is flushed here too, in one step.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { copyExtents } from '../overlay/copy-data.ts';
@@ -11,7 +12,9 @@ import type { Sys } from '../sys/sys.ts';
 import { openSys } from '../sys/sys-koffi.ts';
 import { CANCEL, type CopyTask, type CopyThreadData, DONE, QUEUED, RUNNING, STATE } from './copy-task.ts';
 
-function* make(sys: Sys, { order, flush }: CopyTask): Generator<void, number, void> {
+function* make(sys: Sys, work: CopyTask['work']): Generator<void, number, void> {
+  if ('fd' in work) return work.dataOnly ? sys.fdatasync(work.fd) : sys.fsync(work.fd);
+  const { order, flush } = work;
   const from = {
     lseek: sys.lseek.bind(sys),
     read: sys.pread.bind(sys),
@@ -58,5 +61,5 @@ function goOn(steps: Generator<void, number, void>, words: Int32Array): void {
 
 parentPort?.on('message', (task: CopyTask) => {
   // Given up meanwhile: the descriptors are no longer what they were.
-  if (Atomics.compareExchange(task.words, STATE, QUEUED, RUNNING) === QUEUED) goOn(make(sys, task), task.words);
+  if (Atomics.compareExchange(task.words, STATE, QUEUED, RUNNING) === QUEUED) goOn(make(sys, task.work), task.words);
 });

@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import type { LongWork } from '../fuse/session.ts';
 import type { CopyAside, RunningCopy } from '../overlay/asides.ts';
 import type { Super } from '../overlay/super.ts';
+import type { SyncAside } from '../overlay/syncs.ts';
 import { EINTR, ERESTART } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { builtFile } from './built.ts';
@@ -24,6 +25,7 @@ const LOOK_MS = 50;
 const START_MS = 10_000;
 /** Longest wait for the end of a flush, when the server ends. */
 const END_MS = 60_000;
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 class Copy implements RunningCopy {
   readonly words: Int32Array = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
@@ -72,6 +74,7 @@ export class CopyThread implements LongWork {
   asked: Copy | null = null;
   private copies: Copy[] = [];
   private looked = 0;
+  private more = false;
   /** All copies are made by the serving thread from now on. */
   private broken = false;
   private worker: Worker | null = null;
@@ -88,15 +91,26 @@ export class CopyThread implements LongWork {
     this.sb = sb;
   }
 
-  readonly start: CopyAside = (order, data, flush) => {
-    if (data < this.parts.threshold || this.broken || this.full || this.sb === null) return null;
+  readonly start: CopyAside = (order, data, flush) => this.begin({ order, flush }, data);
+
+  readonly flush: SyncAside = (fd, dataOnly, bytes) => this.begin({ fd, dataOnly }, bytes);
+
+  /** What the serving thread does in pieces has more of them: it is to be tried again without a sleep. */
+  readonly goesOn = (): void => {
+    this.more = true;
+    const { sys, control } = this.parts;
+    sys.write(control.wakeFd, ONE, 0, ONE.length);
+  };
+
+  private begin(work: CopyTask['work'], bytes: number): Copy | null {
+    if (bytes < this.parts.threshold || this.broken || this.full || this.sb === null) return null;
     const copy = new Copy(this);
     this.worker ??= this.startThread();
-    const task: CopyTask = { order, flush, words: copy.words };
+    const task: CopyTask = { work, words: copy.words };
     this.worker.postMessage(task);
     this.copies.push(copy);
     return copy;
-  };
+  }
 
   waits(pid: number): void {
     this.asked?.callers.push(pid);
@@ -109,7 +123,9 @@ export class CopyThread implements LongWork {
       this.looked = now;
       this.look(now);
     }
-    if (!this.copies.some((copy) => copy.result() !== null)) return false;
+    const { more } = this;
+    this.more = false;
+    if (!more && !this.copies.some((copy) => copy.result() !== null)) return false;
     this.copies = this.copies.filter((copy) => copy.result() === null);
     for (const copy of this.copies) copy.callers = [];
     this.sb?.asides.collect();

@@ -24,7 +24,6 @@ import type { MountOptions } from '../mount/options.ts';
 import { CAP_SYS_RESOURCE, dropCapability, mayUseTrustedXattrs } from '../mount/privilege.ts';
 import { openOverlay } from '../ops/open-overlay.ts';
 import { OverlayOps } from '../ops/overlay-ops.ts';
-import type { CopyAside } from '../overlay/asides.ts';
 import { EINTR, EPROTO } from '../sys/errno.ts';
 import type { Sys } from '../sys/sys.ts';
 import { groupsOf } from './caller-groups.ts';
@@ -105,7 +104,7 @@ function serveLocked(server: Server): SessionEnd {
   const longWork = new CopyThread({ sys, control: server.control, cpus, threshold: fuse.copyupAside ?? ASIDE_BYTES });
   const ops = openOps(
     server,
-    longWork.start,
+    longWork,
     () => connection?.caller.pid ?? 0,
     (nodeid) => connection?.notify.attributes(nodeid),
   );
@@ -141,7 +140,7 @@ function serveLocked(server: Server): SessionEnd {
 
 function openOps(
   server: Server,
-  copyAside: CopyAside,
+  longWork: CopyThread,
   servedPid: () => number,
   attrChanged: (nodeid: number) => void,
 ): OverlayOps {
@@ -161,7 +160,9 @@ function openOps(
     groupsOf: (pid) => groupsOf(sys, pid),
     mereRoot: !mayUseTrustedXattrs(sys),
     attrChanged,
-    copyAside,
+    copyAside: longWork.start,
+    syncAside: longWork.flush,
+    goesOn: longWork.goesOn,
     copyup: fuse.copyup ?? 'auto',
     copyupThreshold: fuse.copyupThreshold,
     lowerPassthrough: fuse.lowerIo === 'passthrough',

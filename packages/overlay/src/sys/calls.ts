@@ -70,6 +70,7 @@ export const callArguments: Readonly<Record<SysCall, readonly ArgumentKind[]>> =
   flock: ['fd', 'lockOperation'],
   fcntlLock: ['fd', 'number', 'lock'],
   fadvise: ['fd', 'number', 'number', 'number'],
+  cachestat: ['fd'],
 
   mmap: ['fd', 'number', 'hex', 'hex', 'number'],
   munmap: ['hex', 'number'],

@@ -79,6 +79,8 @@ export interface Sys {
   fcntlLock(fd: number, cmd: number, lock: FileLock): number;
   /** posix_fadvise(2). */
   fadvise(fd: number, off: number, len: number, advice: number): number;
+  /** cachestat(2). @returns how many of the file's pages are not on disk, dirty or on their way; -ENOSYS before Linux 6.5. */
+  cachestat(fd: number): number;
 
   // ---- memory --------------------------------------------------------------------------------
   /** mmap(2) where the kernel finds room. @returns the address. */

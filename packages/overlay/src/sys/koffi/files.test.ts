@@ -41,6 +41,7 @@ import {
   ELOOP,
   ENAMETOOLONG,
   ENOENT,
+  ENOSYS,
   ENOTDIR,
   ENXIO,
   EOPNOTSUPP,
@@ -242,6 +243,21 @@ describe('syncing', () => {
     expect(sys.fdatasync(NO_FD)).toBe(-EBADF);
     expect(sys.syncfs(NO_FD)).toBe(-EBADF);
     expect(sys.fadvise(NO_FD, 0, 0, POSIX_FADV_DONTNEED)).toBe(-EBADF);
+  });
+});
+
+describe('cachestat', () => {
+  it('counts the pages that are not on disk yet', (context) => {
+    const fd = file('f');
+    context.skip(sys.cachestat(fd) === -ENOSYS, 'this kernel has no cachestat(2)');
+    expect(sys.cachestat(fd)).toBe(0);
+    sys.write(fd, Buffer.alloc(40_960, 1), 0, 40_960);
+    // Some may be on the disk already, and tmpfs has none.
+    expect(sys.cachestat(fd)).toBeLessThanOrEqual(10);
+    sys.fsync(fd);
+    expect(sys.cachestat(fd)).toBe(0);
+    sys.close(fd);
+    expect(sys.cachestat(NO_FD)).toBe(-EBADF);
   });
 });
 

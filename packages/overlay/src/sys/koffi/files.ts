@@ -8,6 +8,9 @@ const F_DUPFD_CLOEXEC = 1030;
 /** openat2(2) refuses a mode where nothing can be created. */
 const CREATES = O_CREAT | (O_TMPFILE & ~O_DIRECTORY);
 const SIZEOF_OPEN_HOW = 24;
+/** struct cachestat_range and struct cachestat in `struct`, by their 64-bit words. */
+const RANGE_BYTES = 16;
+const CACHESTAT = { dirty: 3, writeback: 4 } as const;
 
 export function fileCalls(
   libc: Libc,
@@ -36,6 +39,7 @@ export function fileCalls(
   | 'ficlone'
   | 'flock'
   | 'fadvise'
+  | 'cachestat'
 > {
   const { name1, struct } = scratch;
   const errno = libc.errno;
@@ -63,6 +67,7 @@ export function fileCalls(
     'size_t',
     'uint',
   ]);
+  const cachestat = libc.syscall('cachestat', ['int64', 'uintptr_t', 'uintptr_t', 'int64']);
   const ioctl = libc.func('ioctl', 'int', ['int', 'int64', 'int64']);
   const flock = libc.func('flock', 'int', ['int', 'int']);
   const fadvise = libc.func('posix_fadvise', 'int', ['int', 'int64', 'int64', 'int']);
@@ -165,6 +170,13 @@ export function fileCalls(
     fadvise(fd, off, len, advice) {
       // The one call here that returns its errno instead of setting it (and -0 is not 0 to everybody).
       return 0 - fadvise(fd, off, len, advice);
+    },
+    cachestat(fd) {
+      // Length 0: to the end.
+      struct.setInt64(0, 0);
+      struct.setInt64(1, 0);
+      if (cachestat(fd, struct.address, struct.address + RANGE_BYTES, 0) < 0) return -errno();
+      return struct.getInt64(CACHESTAT.dirty) + struct.getInt64(CACHESTAT.writeback);
     },
   };
 }

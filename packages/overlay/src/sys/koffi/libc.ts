@@ -34,6 +34,7 @@ export type SyscallName =
   | 'fsmount'
   | 'openat2'
   | 'mount_setattr'
+  | 'cachestat'
   | 'fchmodat2'
   | 'setxattrat'
   | 'getxattrat'
@@ -64,6 +65,7 @@ const numbers: Readonly<Record<SyscallName, readonly [number, number]>> = {
   fsmount: [432, 432],
   openat2: [437, 437],
   mount_setattr: [442, 442],
+  cachestat: [451, 451],
   fchmodat2: [452, 452],
   setxattrat: [463, 463],
   getxattrat: [464, 464],
