@@ -119,7 +119,7 @@ export interface Hydration {
   copied: number;
   /** Files made complete by this step. */
   completed: number;
-  /** Entries that cannot be completed: their errno, negative. */
+  /** Entries that cannot be completed: their errno, negative; '' is all of them, where they cannot be listed. */
   failed: Map<ByteString, number>;
   /** Nothing more can be done. */
   done: boolean;
@@ -129,7 +129,11 @@ export interface Hydration {
 export function hydrate(sb: Super, budget: number, skip: Map<ByteString, number>): Hydration {
   const result: Hydration = { copied: 0, completed: 0, failed: skip, done: false };
   const names = sb.config.readOnly ? [] : registered(sb);
-  if (typeof names === 'number') return { ...result, done: true };
+  if (typeof names === 'number') {
+    // Nobody knows which they are.
+    skip.set('', names);
+    return { ...result, done: true };
+  }
   for (const name of names) {
     if (skip.has(name)) continue;
     if (sb.hooks.cancelled() || result.copied >= budget) return result;

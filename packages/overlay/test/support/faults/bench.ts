@@ -10,6 +10,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'vitest';
+import type { OpenOptions } from '../../../src/ops/open-overlay.ts';
 import type { OverlayOps } from '../../../src/ops/overlay-ops.ts';
 import type { OverlayParams } from '../../../src/overlay/params.ts';
 import { fromText } from '../../../src/sys/bytes.ts';
@@ -41,6 +42,14 @@ export interface Fault {
 export interface Options {
   params: Partial<OverlayParams>;
   text: string;
+  /** What else the engine is opened with. */
+  open?: Partial<OpenOptions>;
+  /** What the overlay's own attributes begin with, where that is not as for any mount by this user. */
+  marks?: string;
+  /** The layers are to be on the filesystem of the temporary directory. */
+  onDisk?: boolean;
+  /** Ends what an upper may have pending, behind which the kernel has to see what was seen before. */
+  settle?(o: OverlayOps): void;
 }
 
 /**
@@ -57,18 +66,19 @@ export class FaultBench {
   readonly #old = new WeakMap<Operation, string[]>();
   /** Whether the kernel's overlay can be asked. */
   readonly kernel: boolean;
+  readonly #tmpfs: boolean;
 
   constructor(options: Options) {
     this.#options = options;
     const base = mkdtempSync(path.join(tmpdir(), 'stratafs-faults-'));
     this.#union.base = base;
-    this.kernel =
-      isRoot &&
-      real.unshare(CLONE_NEWNS) === 0 &&
-      real.mount('none', '/', '', MS_REC | MS_PRIVATE, null) === 0 &&
-      real.mount('stratafs-faults', fromText(base), 'tmpfs', 0, 'mode=0755') === 0;
+    const apart =
+      isRoot && real.unshare(CLONE_NEWNS) === 0 && real.mount('none', '/', '', MS_REC | MS_PRIVATE, null) === 0;
+    this.#tmpfs =
+      apart && options.onDisk !== true && real.mount('stratafs-faults', fromText(base), 'tmpfs', 0, 'mode=0755') === 0;
+    this.kernel = this.#tmpfs || (apart && options.onDisk === true);
     for (const name of ['l1', 'l2', 'm']) mkdirSync(this.#at(name));
-    layLowers(real, this.#at('l1'), this.#at('l2'));
+    layLowers(real, this.#at('l1'), this.#at('l2'), options.marks);
     this.#lowers = this.#lowerTrees();
   }
 
@@ -84,7 +94,7 @@ export class FaultBench {
   end(): void {
     const lowers = this.#lowerTrees();
     this.#union.unmount();
-    if (this.kernel) real.umount2(fromText(this.#union.base), MNT_DETACH);
+    if (this.#tmpfs) real.umount2(fromText(this.#union.base), MNT_DETACH);
     rmSync(this.#union.base, { recursive: true, force: true });
     expect(lowers).toEqual(this.#lowers);
   }
@@ -124,13 +134,14 @@ export class FaultBench {
     expected: readonly string[] | null,
   ): { fired: boolean; done: string[] } {
     const u = this.#union;
+    const finishes = operation.finishes === true || this.#options.settle !== undefined;
     for (const name of ['u', 'w']) mkdirSync(this.#at(name));
     try {
       layUpper(real, this.#at('u'));
       const before = openDescriptors();
       const plan: FaultPlan = { ...fault, at: Number.POSITIVE_INFINITY };
       const faulty = faultSys(operation.on?.(real) ?? real, plan);
-      const o = u.mount(faulty.sys, this.#options.params);
+      const o = this.#mount(faulty.sys);
       const run = operation.prepare(o);
       const old = this.#oldView(o, operation);
       plan.at = faulty.counted + fault.at;
@@ -149,7 +160,7 @@ export class FaultBench {
       let seen: string[] = [];
       if (ending === 'crash') {
         u.unmount();
-        if (this.kernel && !operation.finishes) judge(result, timed, this.#kernelView());
+        if (this.kernel && !finishes) judge(result, timed, this.#kernelView());
       } else {
         seen = this.#view(o);
         judge(result, (lines) => timed(counted(lines)), seen);
@@ -166,10 +177,15 @@ export class FaultBench {
         u.unmount();
       }
       expect(openDescriptors()).toBe(before);
-      const fresh = this.#view(u.mount(real, this.#options.params));
+      const next = this.#mount(real);
+      const fresh = this.#view(next);
       judge(Math.max(result, again), result < 0 ? timed : (lines) => lines, fresh);
       if (ending !== 'crash') expect(counted(fresh)).toEqual(counted(seen));
-      if (ending === 'crash' && this.kernel && operation.finishes) {
+      if (this.#options.settle) {
+        this.#options.settle(next);
+        expect(this.#view(next)).toEqual(fresh);
+      }
+      if (ending === 'crash' && this.kernel && finishes) {
         u.unmount();
         expect(this.#kernelView()).toEqual(fresh);
       }
@@ -181,8 +197,15 @@ export class FaultBench {
     }
   }
 
+  #mount(sys: Sys): OverlayOps {
+    const { params, open } = this.#options;
+    return this.#union.mount(sys, params, open);
+  }
+
+  /** With nfs_export the kernel counts the index entry of a file with one name (docs/differences.md). */
   get #links(): boolean {
-    return this.#options.params.index === true;
+    const { index, nfsExport } = this.#options.params;
+    return index === true && nfsExport !== true;
   }
 
   #view(o: OverlayOps): string[] {

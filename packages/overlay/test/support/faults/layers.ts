@@ -29,7 +29,7 @@ export const bigContent: Buffer = Buffer.alloc(BIG, 'some of all that is big; ')
 /** Not of the few flags that the overlay itself knows. */
 export const FS_NODUMP_FL = 0x40;
 
-/** Of the overlay's own attributes. */
+/** Of the overlay's own attributes, unless `userxattr` says otherwise. */
 export const prefix: string = isRoot ? 'trusted.overlay.' : 'user.overlay.';
 
 /** Something that was to work has not. */
@@ -39,8 +39,8 @@ export function must(result: number): void {
   if (result < 0) throw new Refused(`unexpected ${errnoName(result)}`);
 }
 
-/** The lowers, which no run may change. */
-export function layLowers(sys: Sys, l1: string, l2: string): void {
+/** The lowers, which no run may change. @param marks what the overlay's own attributes begin with */
+export function layLowers(sys: Sys, l1: string, l2: string, marks: string = prefix): void {
   for (const dir of ['dir/sub', 'gone', 'full', 'merged', 'other']) mkdirSync(path.join(l2, dir), { recursive: true });
   for (const file of ['file', 'file2', 'dir/file', 'dir/sub/deep', 'full/a', 'full/b', 'merged/a', 'whited', 'over']) {
     writeFileSync(path.join(l2, file), `lower ${file}`);
@@ -60,8 +60,8 @@ export function layLowers(sys: Sys, l1: string, l2: string): void {
   for (const lower of [l1, l2]) mkdirSync(path.join(lower, 'marked'));
   for (const file of ['marked/hidden', 'marked/shown']) writeFileSync(path.join(l2, file), `lower ${file}`);
   writeFileSync(path.join(l1, 'marked/hidden'), '');
-  must(sys.setxattrat(AT_FDCWD, fromText(path.join(l1, 'marked')), `${prefix}opaque`, Buffer.from('x'), 0));
-  must(sys.setxattrat(AT_FDCWD, fromText(path.join(l1, 'marked/hidden')), `${prefix}whiteout`, Buffer.alloc(0), 0));
+  must(sys.setxattrat(AT_FDCWD, fromText(path.join(l1, 'marked')), `${marks}opaque`, Buffer.from('x'), 0));
+  must(sys.setxattrat(AT_FDCWD, fromText(path.join(l1, 'marked/hidden')), `${marks}whiteout`, Buffer.alloc(0), 0));
   for (const lower of [l1, l2]) {
     if (sys.geteuid() === 0) give(lower);
     age(lower);

@@ -24,16 +24,20 @@ import { ENOENT } from '../../../src/sys/errno.ts';
 import { Stat } from '../../../src/sys/stat.ts';
 import type { Sys } from '../../../src/sys/sys.ts';
 import { me } from '../union.ts';
-import { bigContent, FS_NODUMP_FL, prefix } from './layers.ts';
+import { bigContent, FS_NODUMP_FL } from './layers.ts';
 
 const began = Math.floor(Date.now() / 1000) - 1;
 const buf = Buffer.alloc(4 << 20);
+const OPAQUE = /^(trusted|user)\.overlay\.opaque$/;
+const WHITEOUTS = ['trusted.overlay.whiteout', 'user.overlay.whiteout'];
 
 /** One way of looking at a tree. Each call throws where it fails. */
 interface Look<Ref> {
   list(ref: Ref): ByteString[];
   /** Calls `visit` with the object while it is held. */
   child(ref: Ref, name: ByteString, visit: (child: Ref, st: Stat) => void): void;
+  /** Of the root. */
+  self(ref: Ref): Stat;
   target(ref: Ref): ByteString;
   /** Fills `buf`. */
   read(ref: Ref, size: number): number;
@@ -54,6 +58,7 @@ function lines<Ref>(look: Look<Ref>, root: Ref, links: boolean): string[] {
       });
     }
   };
+  all.push(`/ ${describe(look, root, look.self(root), links)}`);
   visit(root, '');
   return all;
 }
@@ -62,6 +67,7 @@ function describe<Ref>(look: Look<Ref>, ref: Ref, st: Stat, links: boolean): str
   const parts = [st.mode.toString(8), `${st.uid}:${st.gid}`];
   if (st.type !== S_IFDIR) parts.push(`at ${st.mtime >= began ? 'now' : st.mtime}`);
   if (st.type !== S_IFDIR && links) parts.push(`links ${st.nlink}`);
+  if (st.rdev !== 0) parts.push(`dev ${st.rdev}`);
   if (st.type === S_IFLNK) parts.push(look.target(ref));
   if (st.type === S_IFREG) {
     const length = look.read(ref, st.size);
@@ -72,7 +78,7 @@ function describe<Ref>(look: Look<Ref>, ref: Ref, st: Stat, links: boolean): str
   if (st.type === S_IFREG) parts.push(`flags ${look.flags(ref) & (FS_NODUMP_FL | FS_IMMUTABLE_FL)}`);
   for (const [name, value] of look.xattrs(ref)) {
     // It says that there may be users' whiteouts, and is written before there are.
-    if (name !== `${prefix}opaque` || value !== 'x') parts.push(`${name}=${value}`);
+    if (!OPAQUE.test(name) || value !== 'x') parts.push(`${name}=${value}`);
   }
   return parts.join(' ');
 }
@@ -110,6 +116,11 @@ export function wholeView(o: OverlayOps, links: boolean): string[] {
       visit(out.nodeid, out.attr);
       o.forget(out.nodeid, 1);
     },
+    self(nodeid) {
+      const st = new Stat();
+      good(o.getattr(me, nodeid, 0, st), 'getattr');
+      return st;
+    },
     target: (nodeid) => good<ByteString>(o.readlink(me, nodeid), 'readlink'),
     read(nodeid) {
       const open = new OpenOut();
@@ -128,7 +139,8 @@ export function wholeView(o: OverlayOps, links: boolean): string[] {
 }
 
 function isMarked(sys: Sys, path: ByteString, st: Stat): boolean {
-  return st.type === S_IFREG && st.size === 0 && sys.getxattrat(AT_FDCWD, path, `${prefix}whiteout`, buf) === 4;
+  const marked = (name: string): boolean => sys.getxattrat(AT_FDCWD, path, name, buf) === 4;
+  return st.type === S_IFREG && st.size === 0 && (marked(WHITEOUTS[0]) || marked(WHITEOUTS[1]));
 }
 
 /** The same of a directory, as the kernel shows it. */
@@ -156,6 +168,11 @@ export function wholeTree(sys: Sys, root: ByteString, links: boolean): string[] 
       if (isMarked(sys, `${path}/${name}`, st)) st.mode = S_IFCHR | (st.mode & 0o7777);
       visit(`${path}/${name}`, st);
     },
+    self(path) {
+      const st = new Stat();
+      good(sys.statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st), path);
+      return st;
+    },
     target: (path) => good<ByteString>(sys.readlinkat(AT_FDCWD, path), path),
     // The kernel reads on where metadata alone says that the file is shorter (docs/differences.md).
     read(path, size) {
@@ -174,7 +191,7 @@ export function wholeTree(sys: Sys, root: ByteString, links: boolean): string[] 
       const length = good<number>(sys.listxattrat(AT_FDCWD, path, small), path);
       const all = fromBuffer(small, 0, length).split('\0').slice(0, -1).sort();
       return all
-        .filter((name) => name !== `${prefix}whiteout`)
+        .filter((name) => !WHITEOUTS.includes(name))
         .map((name) => {
           const size = good<number>(sys.getxattrat(AT_FDCWD, path, name, small), name);
           return [name, small.toString('latin1', 0, size)];
