@@ -12,7 +12,7 @@ import type { Found, LowerId } from './found.ts';
 import { lookupIndex } from './index-dir.ts';
 import { decodeOrigin, encodeOrigin } from './origin.ts';
 import type { Super } from './super.ts';
-import { originValue } from './util.ts';
+import { handleValue } from './util.ts';
 
 const NO_UUID = Buffer.alloc(16);
 
@@ -71,9 +71,15 @@ export function verifyHandle(d: Dentry, mark: string, handle: Buffer): number {
   return value.subarray(0, value[2]).equals(handle) ? 0 : -ESTALE;
 }
 
-/** With nfs_export an upper directory merges with the lower that it was copied up from, and no other. */
-export function isOrigin(sb: Super, upper: Dentry, lower: Dentry): boolean {
-  return verifyHandle(upper, sb.names.origin, originValue(sb, lower)) === 0;
+/**
+ * With nfs_export an upper directory merges with the lower that it was copied up from, and no other. A negative errno
+ * where that cannot be told: without its lower a directory would lose what lies there when it is renamed.
+ */
+export function isOrigin(sb: Super, upper: Dentry, lower: Dentry): boolean | number {
+  const handle = handleValue(sb, lower);
+  if (typeof handle === 'number') return handle;
+  const err = verifyHandle(upper, sb.names.origin, handle);
+  return err === -ESTALE || err === -ENODATA ? false : err < 0 ? err : true;
 }
 
 /**

@@ -13,7 +13,7 @@
 import type { Dentry, Layer } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../sys/constants.ts';
-import { EIO, ENODATA, ENXIO } from '../sys/errno.ts';
+import { EIO, ENOENT, ENXIO, ESTALE } from '../sys/errno.ts';
 import { Stat, StatFs } from '../sys/stat.ts';
 import type { Inode } from './inode.ts';
 import { type BlockMap, readMap } from './lazy-map.ts';
@@ -89,8 +89,10 @@ export class LazyFile {
       this.map = map;
     }
     if (this.limit === 0) return 0;
-    this.lower = this.openLower();
-    if (this.lower === null) return this.broken(d, 'has lost its lower file, or that has changed since');
+    const lower = this.openLower();
+    if (typeof lower === 'number') return lower;
+    this.lower = lower;
+    if (lower === null) return this.broken(d, 'has lost its lower file, or that has changed since');
     return this.map.unwritten && !this.sb.config.readOnly ? this.dropUnwritten(d) : 0;
   }
 
@@ -109,19 +111,26 @@ export class LazyFile {
     return -EIO;
   }
 
-  private openLower(): LowerFile | null {
+  /** null when it is gone or another one; a negative errno where that cannot be told. */
+  private openLower(): LowerFile | number | null {
     const origin = decodeOrigin(this.record.origin);
     if (origin === null || typeof origin === 'number') return null;
+    let failed: number | null = null;
     for (const layer of [...this.sb.lowers, ...this.sb.dataLayers]) {
       if (!layer.uuid.equals(origin.uuid)) continue;
       const d = layer.byHandle(origin);
-      if (typeof d === 'number') continue;
-      const file =
-        layer.stat(d, this.st) >= 0 && isUnchanged(this.record.lower, this.st) ? layer.open(d, O_RDONLY) : -ENODATA;
+      if (typeof d === 'number') {
+        if (d !== -ESTALE && d !== -ENOENT) failed = d;
+        continue;
+      }
+      const err = layer.stat(d, this.st);
+      const unchanged = err >= 0 && isUnchanged(this.record.lower, this.st);
+      const file = unchanged ? layer.open(d, O_RDONLY) : Math.min(err, 0);
       layer.release(d);
-      if (file >= 0) return { layer, file };
+      if (unchanged && file >= 0) return { layer, file };
+      if (file < 0) failed = file;
     }
-    return null;
+    return failed;
   }
 
   detach(): void {

@@ -112,6 +112,8 @@ function lookupSingle(
   if (w.last) return d;
   if (names.includes(sb.names.opaque)) {
     const value = layer.getxattr(d, sb.names.opaque);
+    // Without the mark what it hides would show again.
+    if (typeof value === 'number' && !noXattrs.has(value)) return value;
     if (typeof value !== 'number' && value.length === 1 && value[0] === 0x79) {
       w.stop = true;
       if (lastElement) w.opaque = true;
@@ -323,9 +325,12 @@ function lookupLowers(
       continue;
     }
     if (sb.config.nfsExport && found.upper && lowers.length === 0 && w.isDir) {
-      if (!found.upperHasOrigin) fixOrigin(sb, parent, found.upper, got);
+      const fixed = found.upperHasOrigin ? 0 : fixOrigin(sb, parent, found.upper, got);
+      if (fixed < 0) return fixed;
       found.upperHasOrigin = true;
-      if (!isOrigin(sb, found.upper, got)) break;
+      const same = isOrigin(sb, found.upper, got);
+      if (typeof same === 'number') return same;
+      if (!same) break;
     }
     if (found.upper && lowers.length === 0 && !w.isDir && isStale(sb, found.upper, got)) return -ESTALE;
     if (lowers.length === 0) {
@@ -404,8 +409,9 @@ export function lookup(sb: Super, parent: DirInode, name: ByteString, out: Stat)
   return inode;
 }
 
-/** kernel ovl_fix_origin: an upper directory that merges and does not say with what is told so. Best effort. */
-function fixOrigin(sb: Super, parent: DirInode, upper: Dentry, lower: Dentry): void {
-  if (sb.config.readOnly) return;
-  if (setOrigin(sb, upper, lower) >= 0) setImpure(sb, parent);
+/** kernel ovl_fix_origin: an upper directory that merges and does not say with what is told so. */
+function fixOrigin(sb: Super, parent: DirInode, upper: Dentry, lower: Dentry): number {
+  if (sb.config.readOnly) return 0;
+  const err = setOrigin(sb, upper, lower);
+  return err < 0 ? err : setImpure(sb, parent);
 }

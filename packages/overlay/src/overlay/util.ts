@@ -14,7 +14,8 @@ const withoutHandles: ReadonlySet<number> = new Set([-EOPNOTSUPP, -EOVERFLOW, -E
 
 /** Writes overlay.origin: the handle of the lower, or nothing where it has none that we could open again. */
 export function setOrigin(sb: Super, upper: Dentry, lower: Dentry): number {
-  return upper.layer.setxattr(upper, sb.names.origin, originValue(sb, lower), 0);
+  const value = handleValue(sb, lower);
+  return typeof value === 'number' ? value : upper.layer.setxattr(upper, sb.names.origin, value, 0);
 }
 
 /** The handle of a real object as `overlay.origin` (of a lower) or `overlay.upper` hold it; empty where it has none to be opened. */

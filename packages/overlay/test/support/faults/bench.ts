@@ -6,7 +6,8 @@
  *   - remount  the fault goes away; a fresh mount has to see what the old one saw
  *   - crash    the process is gone at that call, as it is: every later call of it fails
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'vitest';
@@ -42,12 +43,14 @@ export interface Fault {
 export interface Options {
   params: Partial<OverlayParams>;
   text: string;
+  /** The kernel's, where it does not have all of them. */
+  kernelText?: string;
   /** What else the engine is opened with. */
   open?: Partial<OpenOptions>;
   /** What the overlay's own attributes begin with, where that is not as for any mount by this user. */
   marks?: string;
-  /** The layers are to be on the filesystem of the temporary directory. */
-  onDisk?: boolean;
+  /** The layers are to be on ext4, in memory. */
+  onExt4?: boolean;
   /** Ends what an upper may have pending, behind which the kernel has to see what was seen before. */
   settle?(o: OverlayOps): void;
 }
@@ -61,22 +64,28 @@ const real: Sys = { ...openSys(), fsync: () => 0, openTree: () => -EPERM };
 export class FaultBench {
   readonly #union = new Union();
   readonly #options: Options;
-  readonly #lowers: string[];
+  readonly #lowers: string[] = [];
   /** What is seen before an operation, by each: the same whenever it is prepared. */
   readonly #old = new WeakMap<Operation, string[]>();
   /** Whether the kernel's overlay can be asked. */
   readonly kernel: boolean;
-  readonly #tmpfs: boolean;
+  /** Why nothing can be tried here, or null. */
+  readonly unavailable: string | null = null;
+  readonly #base: string;
 
   constructor(options: Options) {
     this.#options = options;
     const base = mkdtempSync(path.join(tmpdir(), 'stratafs-faults-'));
     this.#union.base = base;
+    this.#base = base;
     const apart =
       isRoot && real.unshare(CLONE_NEWNS) === 0 && real.mount('none', '/', '', MS_REC | MS_PRIVATE, null) === 0;
-    this.#tmpfs =
-      apart && options.onDisk !== true && real.mount('stratafs-faults', fromText(base), 'tmpfs', 0, 'mode=0755') === 0;
-    this.kernel = this.#tmpfs || (apart && options.onDisk === true);
+    this.kernel = apart && real.mount('stratafs-faults', fromText(base), 'tmpfs', 0, 'mode=0755') === 0;
+    if (options.onExt4) {
+      this.unavailable = this.kernel ? mountExt4(base) : 'needs root';
+      this.#union.base = path.join(base, 'disk');
+      if (this.unavailable !== null) return;
+    }
     for (const name of ['l1', 'l2', 'm']) mkdirSync(this.#at(name));
     layLowers(real, this.#at('l1'), this.#at('l2'), options.marks);
     this.#lowers = this.#lowerTrees();
@@ -92,10 +101,10 @@ export class FaultBench {
 
   /** Throws where a lower has been changed. */
   end(): void {
-    const lowers = this.#lowerTrees();
+    const lowers = this.unavailable === null ? this.#lowerTrees() : [];
     this.#union.unmount();
-    if (this.#tmpfs) real.umount2(fromText(this.#union.base), MNT_DETACH);
-    rmSync(this.#union.base, { recursive: true, force: true });
+    if (this.kernel) real.umount2(fromText(this.#base), MNT_DETACH);
+    rmSync(this.#base, { recursive: true, force: true });
     expect(lowers).toEqual(this.#lowers);
   }
 
@@ -137,7 +146,7 @@ export class FaultBench {
     const finishes = operation.finishes === true || this.#options.settle !== undefined;
     for (const name of ['u', 'w']) mkdirSync(this.#at(name));
     try {
-      layUpper(real, this.#at('u'));
+      layUpper(real, this.#at('u'), this.#options.marks);
       const before = openDescriptors();
       const plan: FaultPlan = { ...fault, at: Number.POSITIVE_INFINITY };
       const faulty = faultSys(operation.on?.(real) ?? real, plan);
@@ -185,11 +194,11 @@ export class FaultBench {
         this.#options.settle(next);
         expect(this.#view(next)).toEqual(fresh);
       }
+      expect(readdirSync(this.#at('w/work'))).toEqual([]);
       if (ending === 'crash' && this.kernel && finishes) {
         u.unmount();
         expect(this.#kernelView()).toEqual(fresh);
       }
-      expect(readdirSync(this.#at('w/work'))).toEqual([]);
       return { fired, done: [...done] };
     } finally {
       u.unmount();
@@ -232,7 +241,10 @@ export class FaultBench {
 
   #kernelView(): string[] {
     const [merged, u, w, l1, l2] = ['m', 'u', 'w', 'l1', 'l2'].map((name) => fromText(this.#at(name)));
-    const data = `lowerdir=${l1}:${l2},upperdir=${u},workdir=${w}${this.#options.text}`;
+    const text = this.#options.kernelText ?? this.#options.text;
+    // At its unmounting a disk would be flushed each time; the mark that this leaves goes with the layers.
+    const unflushed = this.#options.onExt4 ? ',volatile' : '';
+    const data = `lowerdir=${l1}:${l2},upperdir=${u},workdir=${w}${text}${unflushed}`;
     must(real.mount('overlay', merged, 'overlay', 0, data));
     try {
       return wholeTree(real, merged, this.#links);
@@ -240,6 +252,17 @@ export class FaultBench {
       must(real.umount2(merged, 0));
     }
   }
+}
+
+/** At `disk` in `base`. @returns null, or why not. */
+function mountExt4(base: string): string | null {
+  const [image, disk] = [path.join(base, 'image'), path.join(base, 'disk')];
+  mkdirSync(disk);
+  writeFileSync(image, '');
+  truncateSync(image, 64 << 20);
+  const made = spawnSync('mkfs.ext4', ['-q', '-F', '-b', '4096', image]);
+  if (made.status !== 0) return 'no mkfs.ext4';
+  return spawnSync('mount', ['-o', 'loop', image, disk]).status === 0 ? null : 'no loop devices';
 }
 
 function without(part: RegExp, lines: readonly string[]): string[] {

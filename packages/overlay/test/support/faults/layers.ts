@@ -41,8 +41,20 @@ export function must(result: number): void {
 
 /** The lowers, which no run may change. @param marks what the overlay's own attributes begin with */
 export function layLowers(sys: Sys, l1: string, l2: string, marks: string = prefix): void {
-  for (const dir of ['dir/sub', 'gone', 'full', 'merged', 'other']) mkdirSync(path.join(l2, dir), { recursive: true });
-  for (const file of ['file', 'file2', 'dir/file', 'dir/sub/deep', 'full/a', 'full/b', 'merged/a', 'whited', 'over']) {
+  for (const dir of ['dir/sub', 'gone', 'full', 'merged', 'other', 'cover'])
+    mkdirSync(path.join(l2, dir), { recursive: true });
+  for (const file of [
+    'file',
+    'file2',
+    'dir/file',
+    'dir/sub/deep',
+    'full/a',
+    'full/b',
+    'merged/a',
+    'whited',
+    'over',
+    'cover/hidden',
+  ]) {
     writeFileSync(path.join(l2, file), `lower ${file}`);
   }
   must(sys.setxattrat(AT_FDCWD, fromText(path.join(l2, 'file')), 'user.test', Buffer.from('kept'), 0));
@@ -77,13 +89,16 @@ function give(dir: string): void {
   }
 }
 
-export function layUpper(sys: Sys, u: string): void {
+/** @param marks what the overlay's own attributes begin with */
+export function layUpper(sys: Sys, u: string, marks: string = prefix): void {
   for (const dir of ['merged', 'pure/sub', 'empty', 'full']) mkdirSync(path.join(u, dir), { recursive: true });
   for (const file of ['over', 'new', 'merged/b', 'pure/a']) writeFileSync(path.join(u, file), `upper ${file}`);
   // In `empty` they are of another life: no lower has that directory.
   for (const name of ['whited', 'gone', 'full/a', 'full/b', 'empty/a']) {
     must(sys.mknodat(AT_FDCWD, fromText(path.join(u, name)), S_IFCHR, 0));
   }
+  mkdirSync(path.join(u, 'cover'));
+  must(sys.setxattrat(AT_FDCWD, fromText(path.join(u, 'cover')), `${marks}opaque`, Buffer.from('y'), 0));
   age(u);
 }
 

@@ -1,4 +1,7 @@
-/** Compound operations on files that are copied up lazily: the copy-up, what is done to an incomplete file, its completion. */
+/**
+ * Compound operations on files that are copied up lazily: the copy-up, what is done to an incomplete file, its
+ * completion. What a program writes goes to one block, or to whole ones: of more a part may be there, as anywhere.
+ */
 import { ATTR_SIZE, OpenOut } from '../../../src/ops/ops.ts';
 import type { OverlayOps } from '../../../src/ops/overlay-ops.ts';
 import { hydrate } from '../../../src/overlay/lazy-complete.ts';
@@ -71,11 +74,11 @@ export const lazyOperations: Readonly<Record<string, Operation>> = {
   'open with O_TRUNC': opening('big', O_RDWR | O_TRUNC),
   'unlink a lower file': operations['unlink a lower file'],
   'write a piece of a block': onIncomplete('big', (o, fh) => write(o, fh, 300_001, 7)),
-  'write pieces of two blocks and one between': onIncomplete('big', (o, fh) => write(o, fh, 400_000, 9000)),
+  'write whole blocks': onIncomplete('big', (o, fh) => write(o, fh, 409_600, 8192)),
   'write over the end': onIncomplete('big', (o, fh) => write(o, fh, 1_199_000, 9000)),
   'write into a hole': onIncomplete('sparse', (o, fh) => write(o, fh, 100_000, 100)),
   'punch a hole': onIncomplete('big', (o, fh) =>
-    o.fallocate(me, fh, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 200_001, 9000),
+    o.fallocate(me, fh, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 200_000, 600),
   ),
   'allocate room behind the end': onIncomplete('big', (o, fh) => o.fallocate(me, fh, 0, 1_200_000, 5000)),
   'truncate an incomplete file': ofIncomplete('big', setting('big', { valid: ATTR_SIZE, size: 300_001 })),

@@ -90,6 +90,11 @@ export const operations: Readonly<Record<string, Operation>> = {
       return () => at(o, 'dir', (nodeid) => o.rmdir(me, nodeid, 'sub'));
     },
   },
+  'create in an opaque directory': run((o) =>
+    at(o, 'cover', (dir) => created(o, (out, open) => o.create(me, dir, 'hidden', O_RDWR, 0o644, out, open))),
+  ),
+  'rename an opaque directory': renaming('cover', 'merged/made'),
+  'rmdir an opaque directory over a lower one': run((o) => o.rmdir(me, 1, 'cover')),
   'rmdir a lower directory': run((o) => o.rmdir(me, 1, 'other')),
   mkdir: making((o, out) => o.mkdir(me, 1, 'made', 0o755, out)),
   'mkdir in a merged directory': making((o, out) =>

@@ -18,6 +18,11 @@ const SHORTEST = 5;
 export function faultSuite(options: Options, operations: Readonly<Record<string, Operation>>): void {
   const bench = new FaultBench(options);
   afterAll(() => bench.end());
+  const reason = bench.unavailable;
+  if (reason !== null) {
+    test('faults', (ctx) => ctx.skip(reason));
+    return;
+  }
 
   describe.each(Object.entries(operations))('%s', (name, operation) => {
     const part = (what: string): string => `${options.text} ${name}: ${what}`;
