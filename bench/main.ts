@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { mounterNames, mounterOf } from './mounters.ts';
 import { printTable, type Result, summarise } from './table.ts';
-import { workloads } from './workloads/all.ts';
+import { rootlessWorkloads, workloads } from './workloads/all.ts';
 
 const usage = `npm run bench -- [OPTIONS] [MOUNTER...]
 Mounters: ${mounterNames.join(', ')}; NAME:OPTIONS adds mount options (strata:serving=block).
@@ -67,8 +67,9 @@ function remove(base: string): void {
 
 async function runCase(workload: string, mounter: string, base: string): Promise<Pick<Result, 'metrics' | 'note'>> {
   const script = fileURLToPath(new URL('./run-case.js', import.meta.url));
-  const args = [script, workload, mounter, values.scale, values.data, base];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const own = [process.execPath, script, workload, mounter, values.scale, values.data, base];
+  const [command, ...args] = rootlessWorkloads.has(workload) ? ['unshare', '-Urm', '--', ...own] : own;
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   running = child;
   let out = '';
   child.stdout.on('data', (chunk) => {

@@ -15,6 +15,7 @@ export const workloads: ReadonlyMap<string, (c: Case) => Promise<void>> = new Ma
   ['rand-read', data.randRead],
   ['write', data.write],
   ['append', data.append],
+  ['rootless', data.rootless],
   ['fsync', data.fsync],
   ['create', changing.create],
   ['mkdir', changing.mkdirDeep],
@@ -29,3 +30,6 @@ export const workloads: ReadonlyMap<string, (c: Case) => Promise<void>> = new Ma
   ['mount', layers.mountTime],
   ['memory', layers.memory],
 ]);
+
+/** Those that a user without rights runs: root of a user namespace, with a mount table of his own. */
+export const rootlessWorkloads: ReadonlySet<string> = new Set(['rootless']);

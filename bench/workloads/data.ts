@@ -85,6 +85,21 @@ export async function fsync(c: Case): Promise<void> {
   });
 }
 
+/** Large blocks where no file may be passed through: main.ts runs this in a user namespace. */
+export async function rootless(c: Case): Promise<void> {
+  const lower = bigFile(c);
+  const size = c.sizes.data * MIB;
+  readAll([`${lower}/big`]);
+  await c.mounted([lower], null, (m) => {
+    for (const metric of ['rootless-read-fresh', 'rootless-read-warm']) {
+      withFile(`${m}/big`, O_RDONLY, (fd) => c.measure(metric, () => transfer(fd, 'read', size, MIB, null)));
+    }
+    for (const metric of ['rootless-write-new', 'rootless-write-warm']) {
+      withFile(`${m}/new`, O_RDWR | O_CREAT, (fd) => c.measure(metric, () => transfer(fd, 'write', size, MIB, null)));
+    }
+  });
+}
+
 async function copyUp(c: Case, metric: string): Promise<void> {
   if (c.mounter.name === 'native') throw new Declined('there is nothing to copy up');
   const lower = bigFile(c);
