@@ -25,7 +25,7 @@ const NAMES = 1000;
 function connect(ops: Ops): Connection {
   const timeouts = { entryTimeout: 60, negativeTimeout: 60, attrTimeout: 60 };
   const wishes = { readdirplus: 'always', posixAcl: true, exportSupport: false, passthrough: false } as const;
-  const files = new BackingFiles({ register: () => -1, unregister() {} }, () => {});
+  const files = new BackingFiles({ directAlign: () => 0, register: () => -1, unregister() {} }, () => {});
   return new Connection(ops, { ...wishes, ...timeouts }, files, new Notify(() => 0), console.error);
 }
 

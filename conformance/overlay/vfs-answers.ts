@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { atime, later, lstat, names, open, readFile, vfs } from '../calls.ts';
+import { atime, later, lstat, names, open, readFile, vfs, writeFile } from '../calls.ts';
 import { bytesAre, equal, fails, gives, modeIs, ok, truly } from '../expect.ts';
 import type { OverlayCase, OverlayCases, Union } from '../overlay-case.ts';
 import { chattr, flagsOf } from '../posix/flags.ts';
@@ -128,6 +128,19 @@ export const vfsAnswerCases: OverlayCases = {
         gives(mapped < 0 ? e.EOPNOTSUPP : 0, mapped);
         gives(far < 0 ? e.EINVAL : 0, far);
       }
+    },
+  },
+  'O_APPEND that F_SETFL takes off: by FUSE what was opened with it goes on to append': {
+    lowers: [{}],
+    upper: { f: file('content') },
+    needs: ['vfs'],
+    run(m, t) {
+      const fd = open(m, 'f', c.O_WRONLY | c.O_APPEND);
+      ok(vfs(m).fcntl(fd, c.F_SETFL, 0));
+      equal(m.pwrite(fd, 'C', 0), 1);
+      bytesAre(readFile(m, 'f'), byFuse(t, 'contentC', 'Content'));
+      ok(m.close(fd));
+      writeFile(m, 'f', '');
     },
   },
   'FIDEDUPERANGE is not for FUSE files': {

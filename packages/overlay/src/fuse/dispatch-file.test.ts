@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { u32, u64 } from '../../test/support/fuse-request.ts';
 import { found, serve } from '../../test/support/fuse-serve.ts';
 import type { OpenOut, Ops } from '../ops/ops.ts';
-import { O_RDONLY, O_RDWR, O_WRONLY } from '../sys/constants.ts';
+import { O_DIRECT, O_RDONLY, O_RDWR, O_WRONLY } from '../sys/constants.ts';
 import { EFBIG, EINVAL, ENOSYS, ESTALE } from '../sys/errno.ts';
 import * as f from './flags.ts';
 import * as op from './opcodes.ts';
@@ -38,6 +38,28 @@ describe('files', () => {
     expect(openFlags(payload)).toEqual({ flags: f.FOPEN_PASSTHROUGH, id: 1008 });
     call(op.RELEASE, [u64(12), u32(O_RDONLY), u32(0), u64(0)], { nodeid: 5 });
     expect(backing).toEqual(['register 8', 'unregister 1008']);
+  });
+
+  test('OPEN with O_DIRECT leaves only mappings to passthrough; unaligned requests are EINVAL while the flag is there', () => {
+    const { call, ops } = serve({
+      ...opening({ fh: 12, backingFd: 8 }),
+      read: () => 3,
+      write: () => 3,
+      removexattr: () => 0,
+    });
+    const { payload } = call(op.OPEN, [u32(O_RDWR | O_DIRECT), u32(0)], { nodeid: 5 });
+    expect(openFlags(payload)).toEqual({ flags: f.FOPEN_PASSTHROUGH | f.FOPEN_DIRECT_IO, id: 1008 });
+    const part = (flags: number) => [u64(12), u64(512), u32(3), u32(0), u64(0), u32(flags), u32(0)];
+    expect(call(op.WRITE, [...part(O_RDWR | O_DIRECT), Buffer.from('abc')], { nodeid: 5 }).error).toBe(-EINVAL);
+    // It takes from the file what a write takes, and writes nothing.
+    expect(ops.calls.map(({ name, args }) => [name, args[4]])).toEqual([
+      ['open', expect.anything()],
+      ['write', 0],
+      ['removexattr', undefined],
+    ]);
+    expect(call(op.READ, part(O_RDWR | O_DIRECT), { nodeid: 5 }).error).toBe(-EINVAL);
+    expect(call(op.WRITE, [...part(O_RDWR), Buffer.from('abc')], { nodeid: 5 }).error).toBe(0);
+    expect(call(op.READ, part(O_RDWR), { nodeid: 5 }).error).toBe(0);
   });
 
   test('a writer beside readers of a lower is ESTALE, nothing having been opened, and the node is split', () => {

@@ -5,9 +5,12 @@
  * FLUSH is answered ENOSYS: the kernel then never asks again, which saves a waited-for request at
  * each close. There is nothing to flush, as every WRITE has reached the backing file.
  */
+
+import { O_DIRECT } from '../sys/constants.ts';
 import { EFBIG, EINVAL, ENOSYS, ENXIO, ESTALE } from '../sys/errno.ts';
 import type { Connection } from './connection.ts';
 import {
+  FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   FOPEN_PASSTHROUGH,
   FSYNC_FDATASYNC,
@@ -33,6 +36,8 @@ import {
   writeIn,
   writeOut,
 } from './layout.ts';
+
+const CAPABILITY = 'security.capability';
 
 /** Most that one COPY_FILE_RANGE of the 32-bit kind may report. */
 const COPY_MAX_32 = 0x7fff_f000;
@@ -98,7 +103,8 @@ function encodeOpen(c: Connection, at: number, nodeid: number, flags: number): b
   if (backingId < 0) return false;
   if (backingId > 0 && out.lower) c.ops.stay?.(out.fh);
   reply.set64(at + openOut.fh, out.fh);
-  reply.setU32(at + openOut.openFlags, backingId > 0 ? FOPEN_PASSTHROUGH : out.keepCache ? FOPEN_KEEP_CACHE : 0);
+  const passthrough = (flags & O_DIRECT) === 0 ? FOPEN_PASSTHROUGH : FOPEN_PASSTHROUGH | FOPEN_DIRECT_IO;
+  reply.setU32(at + openOut.openFlags, backingId > 0 ? passthrough : out.keepCache ? FOPEN_KEEP_CACHE : 0);
   reply.setU32(at + openOut.backingId, backingId);
   return true;
 }
@@ -108,7 +114,9 @@ export function read(c: Connection): number {
   const pos = request.arg64(readIn.offset);
   if (pos > Number.MAX_SAFE_INTEGER) return 0;
   const len = Math.min(request.arg32(readIn.size), reply.bytes.length - OUT_HEADER);
-  return c.ops.read(c.takeCaller(), request.arg64(readIn.fh), reply.bytes, OUT_HEADER, len, pos);
+  const n = c.ops.read(c.takeCaller(), request.arg64(readIn.fh), reply.bytes, OUT_HEADER, len, pos);
+  // At the end of the file any length will do.
+  return n > 0 && c.backing.misaligned(request.nodeid, request.arg32(readIn.flags), pos, len) ? -EINVAL : n;
 }
 
 export function write(c: Connection): number {
@@ -119,6 +127,12 @@ export function write(c: Connection): number {
   if (pos + len > Number.MAX_SAFE_INTEGER) return -EFBIG;
   const flags = request.arg32(writeIn.writeFlags);
   const fh = request.arg64(writeIn.fh);
+  if (c.backing.misaligned(request.nodeid, request.arg32(writeIn.flags), pos, len)) {
+    // As by the kernel's overlay, what a write takes away goes before the disk is asked.
+    c.ops.write(c.takeCaller(), fh, request.bytes, 0, 0, pos, (flags & WRITE_KILL_SUIDGID) !== 0);
+    c.ops.removexattr(c.caller, request.nodeid, CAPABILITY);
+    return -EINVAL;
+  }
   const at = IN_HEADER + writeIn.data;
   const result =
     flags & WRITE_CACHE

@@ -32,6 +32,7 @@ export const INIT2_PASSTHROUGH: number = 1 << 5;
 export const INIT2_NO_EXPORT_SUPPORT: number = 1 << 6;
 
 // What OPEN and CREATE are answered with
+export const FOPEN_DIRECT_IO: number = 1 << 0;
 export const FOPEN_KEEP_CACHE: number = 1 << 1;
 export const FOPEN_CACHE_DIR: number = 1 << 3;
 export const FOPEN_PASSTHROUGH: number = 1 << 7;

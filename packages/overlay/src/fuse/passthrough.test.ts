@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OpenOut } from '../ops/ops.ts';
-import { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../sys/constants.ts';
+import { O_DIRECT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../sys/constants.ts';
 import { ELOOP, EPERM, ESTALE } from '../sys/errno.ts';
 import { BackingFiles } from './passthrough.ts';
 
@@ -20,6 +20,7 @@ function files(register: (fd: number) => number = (fd) => fd + 100) {
   const log: string[] = [];
   const backing = new BackingFiles(
     {
+      directAlign: (fd) => fd * 100,
       register(fd) {
         calls.push(`register ${fd}`);
         return register(fd);
@@ -139,5 +140,21 @@ describe('BackingFiles', () => {
         for (const node of [1, 2, 3]) expect(backing.hasMappable(node)).toBe(false);
       }),
     );
+  });
+
+  test('what O_DIRECT wants is asked for with the first such file, and goes with the flags of the moment', () => {
+    const { backing } = files();
+    backing.opened(7, open(3), O_RDWR);
+    expect(backing.misaligned(7, O_RDWR | O_DIRECT, 1, 1)).toBe(false);
+    backing.opened(7, open(5), O_RDWR | O_DIRECT);
+    const asked = [
+      [O_DIRECT, 500, 1000],
+      [O_DIRECT, 500, 1001],
+      [O_DIRECT, 1, 500],
+      [0, 1, 1],
+    ].map(([flags, pos, len]) => backing.misaligned(7, O_RDWR | flags, pos, len));
+    expect(asked).toEqual([false, true, true, false]);
+    backing.opened(8, open(-1), O_RDWR | O_DIRECT);
+    expect(backing.misaligned(8, O_RDWR | O_DIRECT, 1, 1)).toBe(false);
   });
 });

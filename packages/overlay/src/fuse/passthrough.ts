@@ -12,19 +12,27 @@
  * share their id is refused with -ESTALE, whereupon Linux walks the path again and finds the same object
  * under another nodeid (Ops.split): a node of its own, which has no open files yet.
  *
+ * Linux opens a file of its own on the backing one with the flags of the opener's, and these stay: who takes O_DIRECT
+ * off a descriptor, as dd(1) does for the last and shorter block, would go on with a file that refuses such a write.
+ * So a file opened with O_DIRECT is passthrough for its mappings alone (FOPEN_DIRECT_IO), and its READs and WRITEs
+ * come with the flags that it has then. They go by the page cache; `misaligned` refuses what the disk would.
+ *
  * Registering needs CAP_SYS_ADMIN in the initial user namespace and a backing filesystem that is
  * not stacked. Where it fails, the open is cached: -EPERM is the same for every file and turns
  * passthrough off, any other errno concerns one file.
  */
 import type { OpenOut } from '../ops/ops.ts';
-import { O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC } from '../sys/constants.ts';
+import { AT_EMPTY_PATH, O_ACCMODE, O_DIRECT, O_RDONLY, O_RDWR, O_TRUNC, STATX_DIOALIGN } from '../sys/constants.ts';
 import { EOPNOTSUPP, EPERM, ESTALE, errnoName } from '../sys/errno.ts';
+import { Stat } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import { FUSE_DEV_IOC_BACKING_CLOSE, FUSE_DEV_IOC_BACKING_OPEN } from './flags.ts';
 import { backingMap } from './layout.ts';
 
 /** Where backing files are registered; ids are > 0. */
 export interface BackingDevice {
+  /** What offsets and lengths of O_DIRECT have to be multiples of; 0 where anything goes. */
+  directAlign(fd: number): number;
   /** @returns a backing id, or a negative errno. */
   register(fd: number): number;
   unregister(id: number): void;
@@ -34,7 +42,11 @@ export interface BackingDevice {
 export function backingDevice(sys: Sys, deviceFd: number): BackingDevice {
   const map = Buffer.alloc(backingMap.size);
   const id = Buffer.alloc(4);
+  const stat = new Stat();
   return {
+    directAlign(fd) {
+      return sys.statx(fd, '', AT_EMPTY_PATH, stat, STATX_DIOALIGN) < 0 ? 0 : stat.dioOffsetAlign;
+    },
     register(fd) {
       map.fill(0);
       map.writeInt32LE(fd, backingMap.fd);
@@ -56,6 +68,8 @@ interface NodeFiles {
   opens: number;
   /** Those through which a mapping can be written. */
   mappable: number;
+  /** `BackingDevice.directAlign`, once a file was opened with O_DIRECT. */
+  align: number;
 }
 
 export class BackingFiles {
@@ -79,14 +93,24 @@ export class BackingFiles {
     if (!files) {
       if (!this.enabled) return 0;
       const backingId = this.register(open.backingFd);
-      files = { backingId, lower: open.lower && backingId !== 0, opens: 0, mappable: 0 };
+      files = { backingId, lower: open.lower && backingId !== 0, opens: 0, mappable: 0, align: 0 };
       this.nodes.set(nodeid, files);
     } else if (files.lower && (open.backingFd < 0 || !open.lower)) {
       return -ESTALE;
     }
     files.opens++;
     if (isMappable(flags)) files.mappable++;
+    if ((flags & O_DIRECT) !== 0 && files.backingId !== 0 && files.align === 0 && open.backingFd >= 0) {
+      files.align = this.device.directAlign(open.backingFd);
+    }
     return files.backingId;
+  }
+
+  /** Whether the filesystem below would refuse to read or write `len` bytes at `pos` with a file's present `flags`. */
+  misaligned(nodeid: number, flags: number, pos: number, len: number): boolean {
+    if ((flags & O_DIRECT) === 0) return false;
+    const files = this.nodes.get(nodeid);
+    return files !== undefined && files.align > 1 && (pos % files.align !== 0 || len % files.align !== 0);
   }
 
   /** Whether an open with `flags` does not go with those that read a lower, as it writes. */

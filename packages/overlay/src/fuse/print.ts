@@ -8,7 +8,7 @@
 import { type ByteString, toText } from '../sys/bytes.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../sys/constants.ts';
 import { errnoName } from '../sys/errno.ts';
-import { FOPEN_CACHE_DIR, FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from './flags.ts';
+import { FOPEN_CACHE_DIR, FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from './flags.ts';
 import * as l from './layout.ts';
 import * as op from './opcodes.ts';
 import type { Reply, Request } from './wire.ts';
@@ -142,6 +142,7 @@ function entry(w: Reply): string {
 function opened(w: Reply, at: number): string {
   const flags = w.u32(at + l.openOut.openFlags);
   const words = [`fh ${w.u64(at + l.openOut.fh)}`];
+  if (flags & FOPEN_DIRECT_IO) words.push('direct');
   if (flags & FOPEN_KEEP_CACHE) words.push('keep cache');
   if (flags & FOPEN_CACHE_DIR) words.push('cache dir');
   if (flags & FOPEN_PASSTHROUGH) words.push(`passthrough id ${w.i32(at + l.openOut.backingId)}`);

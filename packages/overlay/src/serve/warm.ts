@@ -89,7 +89,7 @@ export class Rehearsal {
     this.ops = ops;
     const validity = { entryTimeout: 1, negativeTimeout: 1, attrTimeout: 1 };
     const wishes = { readdirplus: 'always', posixAcl: true, exportSupport: false, passthrough: false } as const;
-    const files = new BackingFiles({ register: () => -1, unregister() {} }, () => {});
+    const files = new BackingFiles({ directAlign: () => 0, register: () => -1, unregister() {} }, () => {});
     this.connection = new Connection(ops, { ...wishes, ...validity }, files, new Notify(() => 0), () => {});
     this.requests = this.scenes();
   }

@@ -34,6 +34,8 @@ export class Stat {
   btimeNsec = 0;
   /** STATX_* bits that the filesystem filled. */
   mask = 0;
+  /** What offsets and lengths of O_DIRECT are multiples of; 0 where it was not asked for, or anything goes. */
+  dioOffsetAlign = 0;
   /** STATX_ATTR_* bits (immutable, append, …). */
   attributes = 0;
   mntId = 0;
@@ -64,6 +66,7 @@ export class Stat {
     this.btime = from.btime;
     this.btimeNsec = from.btimeNsec;
     this.mask = from.mask;
+    this.dioOffsetAlign = from.dioOffsetAlign;
     this.attributes = from.attributes;
     this.mntId = from.mntId;
     return this;

@@ -79,6 +79,7 @@ export function testConnection(
   const backing: string[] = [];
   const files = new BackingFiles(
     {
+      directAlign: () => 512,
       register(fd) {
         backing.push(`register ${fd}`);
         return register(fd);

@@ -2,6 +2,7 @@
  * Decoding of `struct statx` (linux/stat.h) and `struct statfs` (asm-generic, 64 bits), whose
  * layouts are the same on all 64-bit little-endian machines that Node runs on.
  */
+import { STATX_DIOALIGN } from '../constants.ts';
 import { makedev, type Stat, type StatFs } from '../stat.ts';
 import type { StructBuffer } from './scratch.ts';
 
@@ -28,6 +29,7 @@ export function decodeStatx(from: StructBuffer, out: Stat): void {
   out.mtimeNsec = u32[30];
   out.rdev = makedev(u32[32], u32[33]);
   out.dev = makedev(u32[34], u32[35]);
+  out.dioOffsetAlign = (out.mask & STATX_DIOALIGN) === 0 ? 0 : u32[39];
   out.mntId = u32[37] * 0x1_0000_0000 + u32[36];
 }
 
