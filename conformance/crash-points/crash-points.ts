@@ -23,7 +23,7 @@ import type { Operation } from '../../packages/overlay/test/support/faults/opera
 import { wholeTree, wholeView } from '../../packages/overlay/test/support/faults/whole-view.ts';
 import { Union } from '../../packages/overlay/test/support/union.ts';
 import { check } from '../expect.ts';
-import { type DiskType, format, LoggingDisk, mountDisk } from '../power-cut/disks.ts';
+import { type DiskType, format, LoggingDisk, mountDisk, unmountDisk } from '../power-cut/disks.ts';
 import { type Image, readImage, writeImage } from '../power-cut/image.ts';
 import { FLUSH, type LogRecord, MARK, readLog, replay, WRITE } from '../power-cut/write-log.ts';
 import { random } from '../random.ts';
@@ -89,7 +89,7 @@ export class CrashBench {
   }
 
   #unmount(): void {
-    check(this.#sys.umount2(fromText(this.#path('fs')), 0), 'umount');
+    unmountDisk(this.#sys, fromText(this.#path('fs')));
   }
 
   async run(): Promise<CrashResult> {

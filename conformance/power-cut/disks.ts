@@ -5,8 +5,10 @@ import { closeSync, existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
+import { EBUSY } from 'stratafs/internal/sys/errno';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import type { BaseDir } from '../base-dir.ts';
+import { tick } from '../calls.ts';
 import { check } from '../expect.ts';
 import { loopUnavailable, mountLoop, writeImage } from './image.ts';
 
@@ -56,6 +58,16 @@ export function format(disk: DiskType, path: string): number {
 /** @returns 0 or a negative errno. */
 export function mountDisk(sys: Sys, disk: DiskType, file: ByteString, target: ByteString): number {
   return mountLoop(sys, file, target, formats[disk].fstype, formats[disk].mount);
+}
+
+/** Unmounts it. Whoever else on the machine looks at a new mount (df, a desktop) is gone in a moment. */
+export function unmountDisk(sys: Sys, target: ByteString): void {
+  let result = sys.umount2(target, 0);
+  for (let tries = 0; tries < 100 && result === -EBUSY; tries++) {
+    tick();
+    result = sys.umount2(target, 0);
+  }
+  check(result, `umount ${target}`);
 }
 
 /** Node 20 runs no TypeScript: children are always the built files, also when the sources are tested. */

@@ -22,7 +22,7 @@ import { kernel } from '../targets/kernel.ts';
 import { isLazy, withoutLazy } from '../targets/lazy.ts';
 import { SysDoor } from '../targets/sys-door.ts';
 import { type Node, plant } from '../tree.ts';
-import { built, type DiskType, format, LoggingDisk, mountDisk } from './disks.ts';
+import { built, type DiskType, format, LoggingDisk, mountDisk, unmountDisk } from './disks.ts';
 import { type Image, readImage, writeImage } from './image.ts';
 import { type LoadReport, type LoadTask, planOf } from './load.ts';
 import type { Subject } from './subjects.ts';
@@ -141,7 +141,7 @@ class Bench {
   }
 
   #unmount(): void {
-    check(this.#sys.umount2(this.#path('fs'), 0), 'umount');
+    unmountDisk(this.#sys, this.#path('fs'));
   }
 
   #layers(options: readonly string[]): LayerDirs {
