@@ -9,6 +9,7 @@ import type { Snapshot } from '../snapshot.ts';
 
 /** A directory's link count as look.ts writes it. */
 const DIRECTORY_LINKS = /\b(4[0-7]{4} \d+:\d+) \d+l/g;
+const DIRECTORY = /\b4[0-7]{4} /;
 
 export class LinkedNames {
   readonly #names = new Set<ByteString>();
@@ -25,9 +26,22 @@ export class LinkedNames {
     }
   }
 
-  /** A result with what it says of the link counts of directories left out, where one of `paths` is above such a name. */
-  comparable(result: string, paths: readonly ByteString[]): string {
-    return paths.some((path) => this.#above.has(path)) ? result.replace(DIRECTORY_LINKS, '$1') : result;
+  /** A rename has brought what was at `from` to `to`, and `exchange` what was there to `from`. */
+  moved(from: ByteString, to: ByteString, exchange: boolean): void {
+    const brought = (a: ByteString, b: ByteString): ByteString[] =>
+      [...this.#names]
+        .filter((name) => name === a || name.startsWith(`${a}/`))
+        .map((name) => `${b}${name.slice(a.length)}`);
+    this.note(new Set([...brought(from, to), ...(exchange ? brought(to, from) : [])]));
+  }
+
+  /**
+   * A result with what it says of the link counts of directories left out, where one of `paths` is above such a name.
+   * @param paths without links
+   */
+  comparable(result: string, paths: () => readonly ByteString[]): string {
+    if (this.#above.size === 0 || !DIRECTORY.test(result)) return result;
+    return paths().some((path) => this.#above.has(path)) ? result.replace(DIRECTORY_LINKS, '$1') : result;
   }
 
   /** Of the merged trees. */

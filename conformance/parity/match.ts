@@ -19,7 +19,7 @@ import { LowerNumbers } from './lower-numbers.ts';
 import type { Mode } from './modes.ts';
 import type { Operation } from './operation.ts';
 import { Pair } from './pair.ts';
-import { mergedPath } from './places.ts';
+import { mergedPath, namePath } from './places.ts';
 import { isFailure, Turn } from './turn.ts';
 import { Twins } from './twins.ts';
 import { UpperView } from './upper-view.ts';
@@ -164,6 +164,10 @@ export class Match {
       this.#touch(op.slot);
     }
     descriptors.learn(op, got);
+    if (this.#linked !== null && op.kind.startsWith('rename') && !isFailure(expected)) {
+      const [from, to] = this.#namesOf(op);
+      this.#linked.moved(from, to, op.kind === 'rename-exchange');
+    }
     this.#twins?.look(op);
     if (this.#twins?.keptCapabilities(op)) {
       return { mismatch: null, result: expected, parted: true };
@@ -230,9 +234,13 @@ export class Match {
     }
   }
 
+  #namesOf(op: Operation): ByteString[] {
+    return pathsOf(op).map((path) => namePath(this.#turns![0], path));
+  }
+
   /** Without what differs in a user namespace (view.ts) or on a disk: blocks, and whether a number changed. */
   #comparable(result: string, op: Operation): string {
-    const said = this.#linked?.comparable(result, [op.path, op.to]) ?? result;
+    const said = this.#linked?.comparable(result, () => this.#namesOf(op)) ?? result;
     return this.#late ? said.replace(/ \d+b\b/g, '').replace(/^(\?|m|-)i$/, '$1') : said;
   }
 
@@ -249,7 +257,11 @@ export class Match {
     if (!this.#entriesCount) {
       return got;
     }
-    const raw = new Set(pathsOf(op).map((path) => this.#rawLinks(mergedPath(this.#turns![0], path, c.O_NOFOLLOW))));
+    const raw = new Set(
+      pathsOf(op).flatMap((path) =>
+        [0, c.O_NOFOLLOW].map((flags) => this.#rawLinks(mergedPath(this.#turns![0], path, flags))),
+      ),
+    );
     return got.replace(LINKS, (text, count) => {
       const its = counts.shift();
       return its === Number(count) + 1 && (op.slot >= 0 || raw.has(its)) ? ` ${its}l` : text;

@@ -19,6 +19,13 @@ export function mergedPath(turn: Turn, path: ByteString, flags = 0): ByteString 
   return link.startsWith(`${turn.rootPath}/`) ? link.slice(turn.rootPath.length + 1) : null;
 }
 
+/** The path of the name itself: only the directories that lead to it are looked for. */
+export function namePath(turn: Turn, path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  const above = slash < 0 ? null : mergedPath(turn, path.slice(0, slash));
+  return above === null ? path.slice(slash + 1) : `${above}/${path.slice(slash + 1)}`;
+}
+
 /** Whether the name that `fd` was opened by is gone. */
 export function isUnlinked(turn: Turn, fd: number): boolean {
   return linkOf(turn, fd).endsWith(DELETED);
