@@ -63,7 +63,7 @@ export function summarise(results: readonly Result[], reference: string): Table 
 export function geometricMean(table: Table, mounter: string): number | null {
   const logs = [...table.values()].flatMap((row) => {
     const cell = row.get(mounter);
-    return cell?.unit === 's' && cell.ratio !== null ? [Math.log(cell.ratio)] : [];
+    return cell?.unit === 's' && cell.ratio !== null && cell.ratio > 0 ? [Math.log(cell.ratio)] : [];
   });
   return logs.length === 0 ? null : Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length);
 }

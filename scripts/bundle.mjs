@@ -26,6 +26,10 @@ const script = new Script(code, { filename: __dirname + '/${name}.js', cachedDat
 script.runInThisContext()(exports, require, module, __filename, __dirname);
 `;
 
+/** Modules of Node's own that load many others, and that a mount hardly ever needs: loaded when they are first used. */
+const late = /\b(?:let|const) (\w+) = require\("(node:(?:child_process|crypto|timers\/promises|worker_threads))"\);/g;
+const lateRequire = '$1 = new Proxy({}, { get: (_, key) => require("$2")[key] });';
+
 /**
  * @param {string} dist directory that tsc wrote, below packages/
  * @param {string[]} programs in it; each becomes bundle/NAME.cjs
@@ -38,10 +42,11 @@ async function bundle(dist, programs) {
     const name = path.basename(input);
     const build = await rolldown({ input: `${at}/${input}.js`, platform: 'node', external: ['koffi'] });
     const { output } = await build.generate({ format: 'cjs', codeSplitting: false });
-    const code = output[0].code.replaceAll(
+    const ascii = output[0].code.replaceAll(
       /[^\0-\x7f]/g,
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
     );
+    const code = ascii.replaceAll(late, `const ${lateRequire}`);
     fs.mkdirSync(made, { recursive: true });
     fs.writeFileSync(`${made}/${name}.js`, `(function (exports, require, module, __filename, __dirname) {${code}\n})`);
     fs.writeFileSync(`${made}/${name}.cjs`, program(name));
