@@ -57,7 +57,10 @@ function notForFuse(sys: Sys, options: MountOptions): string | null {
   // Conflicts are the same for both backends: checks.ts says them.
   if (verifyParams(options.overlay, !mayUseTrustedXattrs(sys)) !== null) return null;
   const found = unserved(options);
-  return found === null ? null : `the fuse backend does not have the option ${found}`;
+  if (found !== null) return `the fuse backend does not have the option ${found}`;
+  // Backing files are registered by who has this right only.
+  const barred = options.fuse.lowerIo === 'passthrough' && !mayUseTrustedXattrs(sys);
+  return barred ? 'lower_io=passthrough needs CAP_SYS_ADMIN in the initial user namespace' : null;
 }
 
 function unserved(options: MountOptions): string | null {

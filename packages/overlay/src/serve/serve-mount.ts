@@ -222,6 +222,9 @@ function mountAndServe(server: OpenServer, connection: Connection, deviceFd: num
         return;
       }
       live = true;
+      if (options.fuse.lowerIo === 'passthrough' && !connection.agreed?.passthrough) {
+        events.log('warning: lower_io=passthrough is left out: this kernel passes no files through (Linux 6.9 does)');
+      }
       raiseReadAhead(sys, mount.device);
       record(server, mount);
       events.ready(mount);
