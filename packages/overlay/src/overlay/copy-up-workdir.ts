@@ -70,7 +70,8 @@ function build(sb: Super, copy: Copy): ByteString | number {
 function dress(sb: Super, copy: Copy, d: Dentry): number {
   const { inode, lower, st, made } = copy;
   const upper = d.layer;
-  let err = upper.chown(d, st.uid, st.gid);
+  let err = upper.stat(d, made);
+  if (err >= 0 && (made.uid !== st.uid || made.gid !== st.gid)) err = upper.chown(d, st.uid, st.gid);
   if (err < 0) return err;
   err = copyXattrs(sb, lower, (name, value) => upper.setxattr(d, name, value, 0));
   if (err < 0) return err;
@@ -94,7 +95,6 @@ function dress(sb: Super, copy: Copy, d: Dentry): number {
     if (err < 0) return err;
   }
   err = upper.utimens(d, st.atime, st.atimeNsec, st.mtime, st.mtimeNsec);
-  if (err >= 0) err = upper.stat(d, made);
   // A directory that a power cut leaves without its attributes might be without its owner.
   return err >= 0 && isDir(inode) && sb.config.fsync === 'strict' ? syncReal(d) : err;
 }

@@ -37,6 +37,7 @@ import { hasPath, redirectMetacopy } from './redirect.ts';
 import type { Super } from './super.ts';
 import { allowsOfflineChanges, dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup } from './whiteout.ts';
+import { expectWhiteout } from './whiteout-names.ts';
 import { POSIX_ACL_ACCESS, POSIX_ACL_DEFAULT } from './xattrs.ts';
 import { isAnyWhiteout } from './xwhiteout.ts';
 
@@ -113,7 +114,7 @@ function make(sb: Super, who: Creator, parent: DirInode, name: ByteString, recip
   const isDir = (heir.mode & S_IFMT) === S_IFDIR;
   const opaqueNew = isDir && parent.isMerge && !allowsOfflineChanges(sb);
   let opaque = false;
-  err = !escaped && owned(sb, heir, parent) ? makeAt(sb, dir, name, heir, heir.mode) : -EEXIST;
+  err = !escaped && inPlace(sb, heir, parent, name) ? makeAt(sb, dir, name, heir, heir.mode) : -EEXIST;
   if (err >= 0 && opaqueNew) opaque = setOpaque(sb, new Dentry(dir.layer, dir, name)) === 0;
   if (err === -EEXIST) {
     const over = standing(sb, parent, name);
@@ -165,7 +166,8 @@ function inherit(sb: Super, who: Creator, parent: DirInode, recipe: Recipe): Hei
   let mode = recipe.mode;
   if (defaultAcl === null && type !== S_IFLNK) mode &= ~(who.umask & 0o777);
   if (sgid && type === S_IFDIR) mode |= S_ISGID;
-  return { ...recipe, mode, uid: who.uid, gid: sgid ? parent.gid : who.gid, defaultAcl, flags: 0 };
+  const { rdev, target } = recipe;
+  return { mode, rdev, target, uid: who.uid, gid: sgid ? parent.gid : who.gid, defaultAcl, flags: 0 };
 }
 
 /** The directory's default ACL, asked once. */
@@ -181,6 +183,16 @@ function defaultAclOf(dir: DirInode): Buffer | null {
 function owned(sb: Super, heir: Heir, parent: DirInode): boolean {
   if (heir.uid !== sb.hooks.uid) return false;
   return heir.gid === ((parent.mode & S_ISGID) !== 0 ? parent.gid : sb.hooks.gid);
+}
+
+/** Whether it is worth trying, too: over a whiteout nothing is made in place. */
+function inPlace(sb: Super, heir: Heir, parent: DirInode, name: ByteString): boolean {
+  return owned(sb, heir, parent) && !expectWhiteout(parent.upper!, name);
+}
+
+/** The mode to make it with in the workdir, where only root comes: its own, so that it need not be changed, where an ACL has no say in it. */
+function modeInWork(sb: Super, heir: Heir): number {
+  return sb.hooks.uid === 0 && heir.defaultAcl === null ? heir.mode & 0o7777 : 0o600;
 }
 
 function makeAt(sb: Super, dir: Dentry, name: ByteString, recipe: Recipe, mode: number): number {
@@ -203,7 +215,7 @@ function makeInWork(
 ): number {
   const work = sb.work!;
   const temp = sb.tempName();
-  let err = makeAt(sb, work, temp, heir, (heir.mode & S_IFMT) | 0o600);
+  let err = makeAt(sb, work, temp, heir, (heir.mode & S_IFMT) | modeInWork(sb, heir));
   if (err < 0) return err;
   const made = new Dentry(work.layer, work, temp);
   err = dress(made, heir);
@@ -243,9 +255,13 @@ function dress(made: Dentry, heir: Heir): number {
   const type = heir.mode & S_IFMT;
   const flags = type === S_IFDIR ? heir.flags : type === S_IFREG ? heir.flags & ~FS_DIRSYNC_FL : 0;
   if (flags !== 0) inheritFlags(made, flags);
-  let err = layer.chown(made, heir.uid, heir.gid);
-  if (err < 0 || (heir.mode & S_IFMT) === S_IFLNK) return err;
+  const st = new Stat();
+  let err = layer.stat(made, st);
+  const right = st.uid === heir.uid && st.gid === heir.gid;
+  if (err >= 0 && !right) err = layer.chown(made, heir.uid, heir.gid);
+  if (err < 0 || type === S_IFLNK) return err;
   let mode = heir.mode & 0o7777;
+  if (right && heir.defaultAcl === null && (st.mode & 0o7777) === mode) return 0;
   if (heir.defaultAcl) {
     const inherited = inheritAcl(heir.defaultAcl, mode);
     mode = inherited.mode;
@@ -327,7 +343,7 @@ export function create(
   const heir = inherit(sb, who, parent, { mode: S_IFREG | (mode & 0o7777), rdev: 0, target: '' });
   if (typeof heir === 'number') return heir;
   const dir = parent.upper!;
-  let file = owned(sb, heir, parent) ? dir.layer.create(dir, name, O_RDWR, heir.mode & 0o7777) : -EEXIST;
+  let file = inPlace(sb, heir, parent, name) ? dir.layer.create(dir, name, O_RDWR, heir.mode & 0o7777) : -EEXIST;
   if (file === -EEXIST) {
     const over = standing(sb, parent, name);
     if (over < 0) return over;
@@ -347,7 +363,7 @@ function createInWork(sb: Super, dir: Dentry, name: ByteString, heir: Heir, over
   const work = sb.work!;
   const layer = work.layer;
   const temp = sb.tempName();
-  const file = layer.create(work, temp, O_RDWR, 0o600);
+  const file = layer.create(work, temp, O_RDWR, modeInWork(sb, heir));
   if (file < 0) return file;
   let err = dress(new Dentry(layer, work, temp), heir);
   if (err >= 0) err = place(sb, temp, dir, name, overWhiteout, false);

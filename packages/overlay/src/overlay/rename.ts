@@ -28,6 +28,7 @@ import { gone, keepAlive, letGo, losesName, lowerPositive } from './remove.ts';
 import type { Super } from './super.ts';
 import { dirModified, setImpure, setOpaque } from './util.ts';
 import { cleanup } from './whiteout.ts';
+import { noteWhiteout } from './whiteout-names.ts';
 import { isAnyWhiteout } from './xwhiteout.ts';
 
 /**
@@ -221,6 +222,7 @@ function replace(
     if (target) letGo(target);
     return err;
   }
+  if (leavesWhiteout) noteWhiteout(oldDir, oldName);
   if (cleanupWhiteout) layer.unlink(oldDir, oldName);
   if (target) gone(sb, target, newParent, newName);
   move(source, oldParent, oldName, newParent, newName);

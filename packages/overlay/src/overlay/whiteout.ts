@@ -14,6 +14,7 @@ import { DT_DIR, DT_UNKNOWN, RENAME_EXCHANGE, S_IFCHR, S_IFDIR, S_IFMT } from '.
 import { EMLINK, ENOENT, ENOTDIR, EOPNOTSUPP, EPERM } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Super } from './super.ts';
+import { noteWhiteout } from './whiteout-names.ts';
 
 /** aufs and OCI layers spell a whiteout of NAME as a file `.wh.NAME`. */
 export const AUFS_PREFIX = '.wh.';
@@ -69,7 +70,9 @@ export function whiteoutIno(sb: Super, dir: Dentry): bigint {
 
 /** Puts a whiteout where nothing stands in the upper. -EEXIST never replaces. */
 export function whiteoutNew(sb: Super, dir: Dentry, name: ByteString): number {
-  return linkShared(sb, dir, name);
+  const err = linkShared(sb, dir, name);
+  if (err >= 0) noteWhiteout(dir, name);
+  return err;
 }
 
 /** Replaces what stands at (dir, name) in the upper by a whiteout in one rename; a directory is then cleared away. */
@@ -82,6 +85,7 @@ export function whiteoutOver(sb: Super, dir: Dentry, name: ByteString, isDir: bo
     work.layer.unlink(work, temp);
     return err;
   }
+  noteWhiteout(dir, name);
   if (isDir) cleanup(sb, temp);
   return 0;
 }
