@@ -333,6 +333,28 @@ describe('checkMount with filesystems of its own', () => {
     });
   });
 
+  it.each([
+    ['u', 'upperdir'],
+    ['w', 'workdir'],
+  ])('refuses a mount point inside %s, by FUSE only', (layer, kind) => {
+    dir(`${layer}/a/b`);
+    const options = 'lowerdir=T/l,upperdir=T/u,workdir=T/w';
+    expect(failure(options, `T/${layer}/a/b`)).toMatchObject({
+      errnoName: 'ELOOP',
+      message: expect.stringMatching(new RegExp(`^mount point '.*' lies inside ${kind} '.*': mount it elsewhere`)),
+    });
+    expect(failure(options, `T/${layer}/a/b`, { backend: 'kernel' })).toBeNull();
+    expect(failure(options, `T/${layer}`)).toBeNull();
+  });
+
+  it('refuses a mount point inside a lower only where that cannot be held without it', () => {
+    dir('l/a');
+    const options = 'lowerdir=T/l,upperdir=T/u,workdir=T/w';
+    const noClone: Sys = Object.create(sys, { openTree: { value: () => -EPERM } });
+    if (privileged) expect(failure(options, 'T/l/a')).toBeNull();
+    expect(failure(options, 'T/l/a', {}, noClone)).toMatchObject({ errnoName: 'ELOOP' });
+  });
+
   it('refuses a filesystem without xattrs', () => {
     mountAt('r', 'ramfs');
     expect(failure('lowerdir=T/l,upperdir=T/r/u,workdir=T/r/w')).toMatchObject({

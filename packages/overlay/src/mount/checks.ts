@@ -12,6 +12,7 @@ import { checkUpper } from './check-upper.ts';
 import { usesByKernel } from './in-use.ts';
 import {
   ancestors,
+  checkMountPoint,
   checkOverlap,
   checkSameMount,
   type LayerRoot,
@@ -64,6 +65,7 @@ export function checkMount(sys: Sys, options: MountOptions, merged: ByteString, 
   const roots = openRoots(sys, p);
   try {
     checkOverlap(sys, roots);
+    if (rules.backend === 'fuse') checkMountPoint(sys, merged, roots);
     const { upper, work } = roots;
     if (upper === null || work === null) {
       if (rules.warn !== undefined) warnOfUses(usesOf(sys, roots.lowers, rules), rules.warn);

@@ -5,7 +5,7 @@
  */
 import type { OverlayParams } from '../overlay/params.ts';
 import type { ByteString } from '../sys/bytes.ts';
-import { AT_EMPTY_PATH, AT_FDCWD, O_DIRECTORY, O_PATH, O_RDONLY } from '../sys/constants.ts';
+import { AT_EMPTY_PATH, AT_FDCWD, O_DIRECTORY, O_PATH, O_RDONLY, OPEN_TREE_CLONE } from '../sys/constants.ts';
 import { EACCES, EINVAL, ELOOP, EMFILE, ENFILE, ENOENT, ENOTCONN, ENOTDIR, errnoName } from '../sys/errno.ts';
 import { Stat } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -96,7 +96,7 @@ function same(a: Stat, b: Stat): boolean {
 }
 
 /** The directories above `root` on its mount, nearest first. A bind mount's root ends the walk. */
-export function* ancestors(sys: Sys, root: LayerRoot): Generator<Stat> {
+export function* ancestors(sys: Sys, root: Pick<LayerRoot, 'fd' | 'st'>): Generator<Stat> {
   let at = root.st;
   let path = '..';
   for (;;) {
@@ -152,6 +152,37 @@ export function checkOverlap(sys: Sys, roots: LayerRoots): void {
       }
     }
   }
+}
+
+/**
+ * Refuses a mount point inside the upper, the workdir or a lower that cannot be held without what is mounted on it
+ * (layer/layer-root.ts): what a server of ours looks up there would be the mount itself, and it would wait for its own
+ * answer.
+ * @throws MountError (ELOOP).
+ */
+export function checkMountPoint(sys: Sys, path: ByteString, { lowers, upper, work }: LayerRoots): void {
+  const st = new Stat();
+  const fd = openMerged(sys, path);
+  sys.fstat(fd, st);
+  try {
+    for (const above of ancestors(sys, { fd, st })) {
+      const layer = [upper, work, ...lowers].find((root) => root !== null && same(root.st, above));
+      if (layer && (layer === upper || layer === work || !mayClone(sys, layer))) {
+        throw new MountError(
+          -ELOOP,
+          `mount point ${show(path)} lies inside ${layer.kind} ${show(layer.path)}: mount it elsewhere, or with the kernel backend`,
+        );
+      }
+    }
+  } finally {
+    sys.close(fd);
+  }
+}
+
+function mayClone(sys: Sys, { fd }: LayerRoot): boolean {
+  const clone = sys.openTree(fd, '', OPEN_TREE_CLONE | AT_EMPTY_PATH);
+  if (clone >= 0) sys.close(clone);
+  return clone >= 0;
 }
 
 function nested(what: string): MountError {
