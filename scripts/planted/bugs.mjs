@@ -308,4 +308,70 @@ export const bugs = [
     edits: [{ find: 'if (err >= 0 && end > size) err = this.hold(size);', replace: '' }],
     tests: unit('ops/lazy-faults.test.ts'),
   },
+  {
+    name: 'a lookup goes on where the origin of a directory cannot be written',
+    file: `${engine}/overlay/lookup.ts`,
+    edits: [{ find: 'if (fixed < 0) return fixed;', replace: '' }],
+    tests: unit('ops/faults-marks.test.ts'),
+  },
+  {
+    name: 'an opaque mark that cannot be read counts as none',
+    file: `${engine}/overlay/lookup.ts`,
+    edits: [{ find: "if (typeof value === 'number' && !noXattrs.has(value)) return value;", replace: '' }],
+    tests: unit('ops/faults.test.ts'),
+  },
+  {
+    name: 'a block of an incomplete file that a short copy has begun counts as held',
+    file: `${engine}/overlay/lazy-file.ts`,
+    edits: [
+      {
+        find: 'const kept = n === whole ? n : Math.floor(Math.max(0, n) / blockSize) * blockSize;',
+        replace: 'const kept = Math.max(0, n);',
+      },
+    ],
+    tests: unit('ops/faults-lazy.test.ts'),
+  },
+  {
+    name: 'the error of a copy that another thread made is overlooked',
+    file: `${engine}/overlay/asides.ts`,
+    edits: [{ find: 'if (aside.result < 0) return aside.result;', replace: '' }],
+    tests: unit('ops/asides.test.ts'),
+  },
+  {
+    name: 'a copy that nobody wants any more stays in the workdir',
+    file: `${engine}/overlay/asides.ts`,
+    edits: [{ find: 'for (const aside of [...this.all]) if (aside.result !== null) this.drop(aside);', replace: '' }],
+    tests: unit('ops/asides.test.ts'),
+  },
+  {
+    name: 'a layer that was not read counts as one without names',
+    file: `${engine}/overlay/name-index.ts`,
+    edits: [{ find: 'this.unread.add(layer);', replace: '' }],
+    tests: unit('overlay/name-index.test.ts'),
+  },
+  {
+    name: 'a serving thread that had to be rescued goes on as before',
+    file: `${engine}/serve/policy/adaptive.ts`,
+    edits: [{ find: '(gap > PAUSE_US || this.place?.rescued())', replace: 'gap > PAUSE_US' }],
+    tests: unit('serve/policy/adaptive.test.ts'),
+  },
+  {
+    name: 'a thread spins while others want the processors',
+    file: `${engine}/serve/policy/adaptive.ts`,
+    edits: [
+      {
+        find: 'this.spins = this.maySpin && !this.crowded && this.spinPays(caught);',
+        replace: 'this.spins = this.maySpin && this.spinPays(caught);',
+      },
+    ],
+    tests: unit('serve/policy/adaptive.test.ts'),
+  },
+  {
+    name: 'Linux is not told of times that a refused rename has moved',
+    file: `${engine}/fuse/dispatch-names.ts`,
+    edits: [
+      { find: 'if (result === -ENOTEMPTY || result === -EEXIST) c.notify.attributes(request.nodeid);', replace: '' },
+    ],
+    tests: ['--project', 'conformance', 'conformance/fuse.test.ts', '-t', 'refused for a full target'],
+  },
 ];

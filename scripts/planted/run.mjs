@@ -1,10 +1,13 @@
-// `npm run planted [-- PART-OF-A-NAME…]`: plants each bug of bugs.mjs, one at a time, in a copy of the
-// tree, runs the tests that should see it, and prints which did. First those tests have to pass
+// `npm run planted [-- [--tally FILE] PART-OF-A-NAME…]`: plants each bug of bugs.mjs, one at a time, in a copy
+// of the tree, runs the tests that should see it, and prints which did. First those tests have to pass
 // without any bug. The last line is `planted: N planted, M caught`; exit status 1 unless all were.
+// With FILE a bug that was caught is written down there, and not planted again: a run that was stopped goes on.
+// Runs do not meet: each has a tree of its own.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { bugs } from './bugs.mjs';
 import { plant } from './plant.mjs';
 
@@ -41,7 +44,14 @@ function runTests(tree, args) {
   return { ...JSON.parse(fs.readFileSync(summary, 'utf8')), said };
 }
 
-const wanted = process.argv.slice(2);
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { tally: { type: 'string' } },
+});
+/** Names of bugs that an earlier run has seen caught. */
+const before = new Set(
+  values.tally !== undefined && fs.existsSync(values.tally) ? fs.readFileSync(values.tally, 'utf8').split('\n') : [],
+);
 const chosen = bugs.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 const tree = fs.mkdtempSync(path.join(os.tmpdir(), 'strata-planted-'));
 fs.chmodSync(tree, 0o755);
@@ -50,6 +60,10 @@ try {
   copyTree(tree);
   const sane = new Set();
   for (const bug of chosen) {
+    if (before.has(bug.name)) {
+      caught += 1;
+      continue;
+    }
     const tests = bug.tests.join(' ');
     if (!sane.has(tests)) {
       // A busy machine may fail them once.
@@ -64,6 +78,7 @@ try {
     const { passed, failed } = runTests(tree, [...bug.tests, '--bail', '1']);
     undo();
     if (failed > 0) caught += 1;
+    if (failed > 0 && values.tally !== undefined) fs.appendFileSync(values.tally, `${bug.name}\n`);
     console.log(`${failed > 0 ? 'caught' : `NOT CAUGHT by ${passed} tests`}: ${bug.name}: ${tests}`);
   }
 } finally {
