@@ -3,7 +3,7 @@ import * as c from 'stratafs/internal/sys/constants';
 import { ENXIO } from 'stratafs/internal/sys/errno';
 import type { Stat } from 'stratafs/internal/sys/stat';
 import { BLOCK, Content } from './content.ts';
-import { type FileState, type Kinds, LOW, Mismatch, type OpenState, type Play, readable, shown } from './play.ts';
+import { appends, type FileState, type Kinds, LOW, Mismatch, type OpenState, type Play, readable, shown } from './play.ts';
 
 const MAX_OPEN = 12;
 /** Blocks compared at once; what O_DIRECT has room for. */
@@ -82,6 +82,25 @@ export const lifeKinds: Kinds = {
       play.note(`fsync and POSIX_FADV_DONTNEED ${shown(open)}`);
       play.ok(play.door.fsync(open.fd), 'fsync');
       play.ok(play.sys.fadvise(open.fd, 0, 0, c.POSIX_FADV_DONTNEED), 'fadvise');
+      return true;
+    },
+  },
+  'set flags': {
+    weight: 2,
+    run(play) {
+      const open = play.pickOpen(() => play.room !== null);
+      if (play.sys === null || open === null) {
+        return play.sys === null ? 'unsupported' : false;
+      }
+      // O_APPEND only comes: docs/differences.md, "an upper file that was opened with O_APPEND".
+      if (play.rnd.below(8) === 0) {
+        open.flags |= c.O_APPEND;
+      }
+      // The end of a file is seldom where O_DIRECT could write.
+      open.flags = appends(open) ? open.flags & ~c.O_DIRECT : open.flags ^ c.O_DIRECT;
+      const settable = open.flags & (c.O_APPEND | c.O_DIRECT);
+      play.note(`F_SETFL ${shown(open)} 0x${settable.toString(16)}`);
+      play.ok(play.sys.fcntl(open.fd, c.F_SETFL, settable), 'F_SETFL');
       return true;
     },
   },
