@@ -4,7 +4,7 @@
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
-import { ELOOP } from 'stratafs/internal/sys/errno';
+import { ELOOP, ESTALE } from 'stratafs/internal/sys/errno';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Backend, LayerDirs, View } from './backend.ts';
@@ -221,6 +221,30 @@ describe('layers in a mount', () => {
       } finally {
         await view.close();
       }
+    });
+  }
+
+  for (const top of [kernel, fuse]) {
+    it(`a file that loses the first of its names, by ${top.name}`, async () => {
+      const made = new Middle(`first-name-${top.name}`);
+      await made.mounted(fuse, async () => {
+        makeDirs(made.at, ['lower', 'upper', 'work', 'view']);
+        const seen = await made.shown(top, ['lower'], true, (m) => {
+          writeFile(m, 'a', 'content');
+          ok(m.link('a', 'b'));
+          ok(m.lstat('b'));
+          ok(m.unlink('a'));
+          if (top === kernel) {
+            // It goes on to ask the mount below for the name that has gone.
+            fails(ESTALE, m.lstat('b'));
+          } else {
+            bytesAre(readFile(m, 'b'), 'content');
+          }
+        });
+        equal(seen.get('b')?.error, top === kernel ? 'ESTALE' : undefined);
+        // Nothing is wrong with what lies there.
+        await made.shown(top, ['lower'], true, (m) => bytesAre(readFile(m, 'b'), 'content'));
+      });
     });
   }
 

@@ -3,7 +3,17 @@ import * as c from 'stratafs/internal/sys/constants';
 import { ENXIO } from 'stratafs/internal/sys/errno';
 import type { Stat } from 'stratafs/internal/sys/stat';
 import { BLOCK, Content } from './content.ts';
-import { appends, type FileState, type Kinds, LOW, Mismatch, type OpenState, type Play, readable, shown } from './play.ts';
+import {
+  appends,
+  type FileState,
+  type Kinds,
+  LOW,
+  Mismatch,
+  type OpenState,
+  type Play,
+  readable,
+  shown,
+} from './play.ts';
 
 const MAX_OPEN = 12;
 /** Blocks compared at once; what O_DIRECT has room for. */
