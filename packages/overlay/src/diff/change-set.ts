@@ -121,12 +121,12 @@ class Walk {
   private below(path: ByteString, is: Look): void {
     if (!is.found.isDir) return;
     const dir = asDirectory(is);
-    const entries = list(this.sb, dir);
-    if (typeof entries === 'number') {
-      this.fail(entries, path);
+    const listing = list(this.sb, dir);
+    if (typeof listing === 'number') {
+      this.fail(listing, path);
       return;
     }
-    for (const { name } of entries) {
+    for (const name of listing.entries.names()) {
       if (this.failure !== null) return;
       const look = this.look(`${path}/${name}`, dir, name, true);
       if (look !== null) this.added(`${path}/${name}`, look);
@@ -160,9 +160,9 @@ class Walk {
   private allNames(path: ByteString, now: DirInode, before: DirInode): ByteString[] {
     const names = new Set<ByteString>();
     for (const dir of [now, before]) {
-      const entries = list(this.sb, dir);
-      if (typeof entries === 'number') this.fail(entries, path);
-      else for (const { name } of entries) names.add(name);
+      const listing = list(this.sb, dir);
+      if (typeof listing === 'number') this.fail(listing, path);
+      else for (const name of listing.entries.names()) names.add(name);
     }
     return [...names];
   }

@@ -36,11 +36,14 @@ export function indexedNames(sb: Super, skip: (found: Found) => boolean): NamesB
   const todo: [path: ByteString, dir: DirInode][] = [['', new DirInode(sb.root.upper, sb.root.lowers)]];
   for (let next = todo.pop(); next; next = todo.pop()) {
     const [path, dir] = next;
-    const entries = list(sb, dir);
-    if (typeof entries === 'number') return entries;
-    for (const { name, type, layer, ino } of entries) {
-      if (type !== DT_DIR) {
-        if (layer >= 0 && inodes.has(ino)) add(path, name);
+    const listing = list(sb, dir);
+    if (typeof listing === 'number') return listing;
+    const { entries, upper } = listing;
+    for (let i = 0; i < entries.count; i++) {
+      const name = entries.name(i);
+      if (entries.type(i) !== DT_DIR) {
+        const ofLower = upper === null || upper[i] === 0;
+        if (ofLower && inodes.has(entries.ino(i))) add(path, name);
         continue;
       }
       const found = lookupLayers(sb, dir, name, new Stat());

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { DirentList } from '../layer/dirent-list.ts';
 import { EntryOut } from '../ops/ops.ts';
 import { Stat } from '../sys/stat.ts';
 import { DirentSink } from './dirents.ts';
@@ -55,4 +56,21 @@ test.each([
   const { reply, listing } = sink(4096, true);
   listing.add('.', 1n, 4, 1, entry);
   expect(reply.bytes.subarray(16, 16 + 128).every((byte) => byte === 0)).toBe(true);
+});
+
+test.each([
+  [31, 0],
+  [32, 1],
+  [95, 2],
+  [96, 3],
+  [4096, 3],
+])('of a listing as many entries fit into %d bytes as whole ones do: %d', (limit, fit) => {
+  const entries = new DirentList();
+  for (const name of ['gone', 'ab', 'cd', 'ef']) {
+    entries.append(Buffer.from(name), 0, name.length, new Uint32Array([name.length, 0]), 0, 8);
+  }
+  const { reply, listing } = sink(limit, false);
+  expect(listing.addAll(entries, 1, 4)).toBe(1 + fit);
+  expect(listing.length).toBe(32 * fit);
+  expect(reply.bytes.subarray(16, 16 + 32 * fit)).toEqual(entries.bytes.subarray(32, 32 + 32 * fit));
 });

@@ -6,6 +6,7 @@
  * means "only the name", and hands over nothing.
  */
 
+import type { DirentList } from '../layer/dirent-list.ts';
 import type { DirSink, EntryOut } from '../ops/ops.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
@@ -44,6 +45,21 @@ export class DirentSink implements DirSink {
 
   fits(nameLength: number): boolean {
     return this.length + (this.plus ? entryOut.size : 0) + recordSize(nameLength) <= this.limit;
+  }
+
+  addAll(entries: DirentList, from: number, to: number): number {
+    const start = entries.start(from);
+    const room = start + this.limit - this.length;
+    // The last that ends within the room; entries are laid out as the reply's are.
+    let end = from;
+    for (let high = to; end < high; ) {
+      const mid = (end + high + 1) >>> 1;
+      if (entries.start(mid) <= room) end = mid;
+      else high = mid - 1;
+    }
+    this.reply.bytes.set(entries.bytes.subarray(start, entries.start(end)), OUT_HEADER + this.length);
+    this.length += entries.start(end) - start;
+    return end;
   }
 
   add(name: ByteString, ino: bigint, type: number, off: number, entry: EntryOut | null): void {

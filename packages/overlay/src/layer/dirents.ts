@@ -1,11 +1,13 @@
 /** Reading a whole directory: getdents64(2), and decoding of `struct linux_dirent64` (dirent.h). */
 import type { Sys } from '../sys/sys.ts';
+import type { DirentList } from './dirent-list.ts';
 import type { RawDirent } from './layer.ts';
 
 /** Big enough that most directories take one call (and one more that says "the end"). */
 const memory = new ArrayBuffer(128 * 1024);
 const buf = Buffer.from(memory);
 const u64 = new BigUint64Array(memory);
+const u32 = new Uint32Array(memory);
 const u16 = new Uint16Array(memory);
 
 /** d_ino 0, d_off 8, d_reclen 16, d_type 18, d_name 19. */
@@ -41,7 +43,15 @@ function eachDirent(sys: Sys, fd: number, visit: Visit): number {
 export function readDirents(sys: Sys, fd: number, into: RawDirent[]): number {
   return eachDirent(sys, fd, (bytes, start, end, at) => {
     const name = bytes.toString('latin1', start, end);
-    into.push({ name, ino: u64[at >> 3], type: bytes[at + 18], layer: 0, off: 0 });
+    into.push({ name, ino: u64[at >> 3], type: bytes[at + 18] });
+    return true;
+  });
+}
+
+/** As `readDirents`, into a list that takes them as they lie there. */
+export function listDirents(sys: Sys, fd: number, into: DirentList): number {
+  return eachDirent(sys, fd, (bytes, start, end, at) => {
+    into.append(bytes, start, end, u32, at >> 2, bytes[at + 18]);
     return true;
   });
 }

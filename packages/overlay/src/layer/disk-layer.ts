@@ -39,7 +39,8 @@ import { EACCES, EBADF, EISDIR, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS, ESTALE
 import { Stat, StatFs } from '../sys/stat.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { DescriptorCache } from './descriptor-cache.ts';
-import { readDirents, readNames } from './dirents.ts';
+import type { DirentList } from './dirent-list.ts';
+import { listDirents, readDirents, readNames } from './dirents.ts';
 import { fromXflags, PLAIN_FLAGS } from './flags.ts';
 import { fsUuid } from './fs-uuid.ts';
 import { isIdmapped, markUnmapped } from './idmapped.ts';
@@ -84,7 +85,7 @@ export class DiskLayer implements Layer {
   readonly #idmapped: boolean;
   readonly #mntId: number;
   /** Something was seen on another device than the root's (other-devices.ts). */
-  #manyDevices = false;
+  manyDevices = false;
   /** A tree of subvolumes, each of which is a device of its own to stat(2). */
   readonly #btrfs: boolean;
   /** EROFS tells of every file that it is immutable, though its inodes bear no such flag: nothing in it can change. */
@@ -192,7 +193,7 @@ export class DiskLayer implements Layer {
   /** `st` is of another device: of the layer's filesystem all the same, or mounted below it. */
   #elsewhere(st: Stat): number {
     if (this.#isMounted(st)) return this.#mounted(st);
-    this.#manyDevices = true;
+    this.manyDevices = true;
     st.ino = numberElsewhere(st.dev, st.ino);
     return 0;
   }
@@ -216,9 +217,19 @@ export class DiskLayer implements Layer {
       const before = into.length;
       const err = readDirents(this.#sys, fd, into);
       if (err < 0) return err;
-      if (this.#manyDevices) this.#renumber(fd, into, before);
+      if (this.manyDevices) this.#renumber(fd, into, before);
       // In an empty directory that nobody fills there is no case to fold.
       return into.length === before && !this.writable ? LISTS_ALL : this.#listsAll(fd);
+    });
+  }
+
+  list(dir: Dentry, into: DirentList): number {
+    return this.#read(dir, (fd) => {
+      const before = into.count;
+      const err = listDirents(this.#sys, fd, into);
+      if (err < 0) return err;
+      if (this.manyDevices) this.#renumberList(fd, into, before);
+      return into.count === before && !this.writable ? LISTS_ALL : this.#listsAll(fd);
     });
   }
 
@@ -256,6 +267,12 @@ export class DiskLayer implements Layer {
     const st = new Stat();
     if (this.#sys.fstat(fd, st) < 0 || st.dev === this.dev) return;
     for (let i = first; i < entries.length; i++) entries[i].ino = numberElsewhere(st.dev, entries[i].ino);
+  }
+
+  #renumberList(fd: number, entries: DirentList, first: number): void {
+    const st = new Stat();
+    if (this.#sys.fstat(fd, st) < 0 || st.dev === this.dev) return;
+    for (let i = first; i < entries.count; i++) entries.setIno(i, numberElsewhere(st.dev, entries.ino(i)));
   }
 
   readlink(d: Dentry): ByteString | number {

@@ -12,6 +12,7 @@
  */
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat, StatFs } from '../sys/stat.ts';
+import type { DirentList } from './dirent-list.ts';
 import type { NameTable } from './name-table.ts';
 import type { WriteOrder } from './write-order.ts';
 
@@ -90,9 +91,6 @@ export interface RawDirent {
   name: ByteString;
   ino: bigint;
   type: number;
-  /** 0 both, for a merged listing to fill: which of its layers, and the position in it (overlay/readdir.ts). */
-  layer: number;
-  off: number;
 }
 
 /** The directory has these names and no others, as long as nobody changes it. */
@@ -114,6 +112,8 @@ export interface Layer {
   readonly uuid: Buffer;
   /** Whether it stands on a private read-only clone of its mount, so that nothing can change an atime. */
   readonly cloned: boolean;
+  /** Something was seen that is on another device than the root: a listing's number may be another than stat's. */
+  readonly manyDevices: boolean;
 
   // ---- looking -------------------------------------------------------------------------------
   /** lstat of (dir, name); fills `out`. */
@@ -125,6 +125,8 @@ export interface Layer {
    * what no listing has (lists-all.ts).
    */
   readdir(dir: Dentry, into: RawDirent[]): number;
+  /** The same into a list for many. */
+  list(dir: Dentry, into: DirentList): number;
   /** Calls `visit` with the bytes of each name until it says false. @returns `LISTS_ALL` after the last one, else 0. */
   readNames(dir: Dentry, visit: (bytes: Uint8Array, start: number, end: number) => boolean): number;
   readlink(d: Dentry): ByteString | number;

@@ -10,6 +10,8 @@
  * before it asks, and Ops checks nothing again. Without it Ops checks against `Caller` as the
  * VFS would (permissions.ts).
  */
+
+import type { DirentList } from '../layer/dirent-list.ts';
 import type { SetAttr } from '../overlay/setattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat, StatFs } from '../sys/stat.ts';
@@ -82,6 +84,11 @@ export interface DirSink {
    * carries a reference as `lookup` gives one (nodeid 0 for `.` and `..` and what vanished).
    */
   add(name: ByteString, ino: bigint, type: number, off: number, entry: EntryOut | null): void;
+  /**
+   * Of a listing without attributes the entries from number `from` on, up to `to` or as many as fit.
+   * @returns the number of the first that did not; absent where each entry is to come by `add`.
+   */
+  addAll?(entries: DirentList, from: number, to: number): number;
 }
 
 /** `killPriv` below: the caller lacks CAP_FSETID, so suid, sgid and file capabilities go as in the VFS (KILLPRIV_V2). */

@@ -1,6 +1,6 @@
 /** What the rooms of `OverlayOps` share: the union, the nodes, the open files and directories. */
 import type * as files from '../overlay/file.ts';
-import { type DirInode, isDir, type ListedEntry } from '../overlay/inode.ts';
+import { type DirInode, type DirListing, isDir } from '../overlay/inode.ts';
 import { settle } from '../overlay/left-whiteout.ts';
 import type { Super } from '../overlay/super.ts';
 import { ENOTDIR, ESTALE } from '../sys/errno.ts';
@@ -12,7 +12,7 @@ import { Nodes } from './nodes.ts';
 /** An open directory: its listing as it was when it was last read from the start. */
 interface OpenDir {
   inode: DirInode;
-  entries: ListedEntry[] | null;
+  listing: DirListing | null;
 }
 
 export class OverlayState {

@@ -3,7 +3,8 @@
  * all anyway. Else they are read when looks in vain have cost about as much as reading will: a few
  * lookups in a directory of many layers, and never for one lookup in a huge one.
  */
-import { type Dentry, LISTS_ALL, type RawDirent } from '../layer/layer.ts';
+import type { DirentList } from '../layer/dirent-list.ts';
+import { type Dentry, LISTS_ALL } from '../layer/layer.ts';
 import { hashBytes, hashName, NameTable } from '../layer/name-table.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import type { DirInode } from './inode.ts';
@@ -131,7 +132,7 @@ function isAufs(bytes: Uint8Array, start: number): boolean {
 
 /** What a listing has read of one layer. */
 export interface ReadLayer {
-  entries: readonly RawDirent[];
+  entries: DirentList;
   /** LISTS_ALL, or 0. */
   read: number;
 }
@@ -143,9 +144,9 @@ export function indexListed(sb: Super, dir: DirInode, layers: readonly ReadLayer
   const { upper, lowers } = dir;
   if (upper) {
     const [{ entries, read }] = layers;
-    if (upper.names === null && read === LISTS_ALL && entries.length < MOST_NAMES) {
+    if (upper.names === null && read === LISTS_ALL && entries.count < MOST_NAMES) {
       const table = new NameTable();
-      for (const entry of entries) table.add(entry.name);
+      for (let i = 0; i < entries.count; i++) table.put(entries.hash(i), 1);
       upper.names = table;
     }
   }
@@ -154,13 +155,15 @@ export function indexListed(sb: Super, dir: DirInode, layers: readonly ReadLayer
   const aufs = sb.config.aufsWhiteouts;
   for (let i = lowers.length - 1; i >= 0; i--) {
     const { entries, read } = layers[upper ? i + 1 : i];
-    if (read !== LISTS_ALL || index.size + entries.length > MOST_NAMES) {
+    if (read !== LISTS_ALL || index.size + entries.count > MOST_NAMES) {
       index.leaveOut(i);
       continue;
     }
-    for (const { name } of entries) {
-      index.add(i, hashName(name));
-      if (aufs && name.startsWith(AUFS_PREFIX)) index.add(i, hashName(name.slice(AUFS_PREFIX.length)));
+    for (let k = 0; k < entries.count; k++) {
+      index.add(i, entries.hash(k));
+      if (aufs && entries.beginsWith(k, AUFS_PREFIX)) {
+        index.add(i, hashName(entries.name(k).slice(AUFS_PREFIX.length)));
+      }
     }
   }
   index.finish();

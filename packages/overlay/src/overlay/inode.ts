@@ -7,6 +7,7 @@
  * upper) has one primary name, by which its layers are reached, and aliases to fall back on when
  * that one is unlinked; with none left it is pinned by a descriptor until it is forgotten.
  */
+import type { DirentList } from '../layer/dirent-list.ts';
 import type { Dentry } from '../layer/layer.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { FS_APPEND_FL, FS_IMMUTABLE_FL, S_IFDIR } from '../sys/constants.ts';
@@ -28,22 +29,17 @@ export interface IndexEntry {
   readonly lowerNlink: number;
 }
 
-/** One entry of a merged listing; `lower` marks what came from a lower layer. */
-export interface ListedEntry {
-  readonly name: ByteString;
-  readonly type: number;
-  /** The inode number to show; filled late where it takes a look at the object (impure directories). */
-  ino: bigint;
-  /** -1 for the upper, else the index in the directory's stack. */
-  readonly layer: number;
-  /** The position after it. */
-  off: number;
-}
+/** An entry of the upper, and one whose number has been looked at. */
+export const OF_UPPER = 1;
+export const LOOKED_AT = 2;
 
 /** A merged listing, and the position that the next new name gets. */
 export interface DirListing {
   readonly version: number;
-  readonly entries: ListedEntry[];
+  /** The inode numbers are those to show, filled late where that takes a look at the object. */
+  readonly entries: DirentList;
+  /** For each entry: 0 of a lower, OF_UPPER, or LOOKED_AT; null where none is of the upper. */
+  readonly upper: Uint8Array | null;
   readonly next: number;
 }
 

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { DirInode, type ListedEntry } from './inode.ts';
+import { DirentList } from '../layer/dirent-list.ts';
+import { DirInode } from './inode.ts';
 import { Listings } from './listings.ts';
 
 const dirOf = (entries: number): DirInode => {
   const dir = new DirInode(null, []);
-  const entry: ListedEntry = { name: 'x', type: 8, ino: 1n, layer: 0, off: 3 };
-  dir.listing = { version: 0, entries: Array.from({ length: entries }, () => entry), next: entries + 3 };
+  const list = new DirentList();
+  for (let i = 0; i < entries; i++) list.append(Buffer.from('x'), 0, 1, new Uint32Array([1, 0]), 0, 8);
+  dir.listing = { version: 0, entries: list, upper: null, next: entries + 3 };
   return dir;
 };
 

@@ -6,7 +6,7 @@
  */
 import type { DirInode } from './inode.ts';
 
-/** Entries of all kept listings together; some hundred bytes each. */
+/** Entries of all kept listings together; some 50 bytes each. */
 const BUDGET = 50_000;
 
 export class Listings {
@@ -23,7 +23,7 @@ export class Listings {
   keep(dir: DirInode): void {
     this.forget(dir);
     if (!dir.listing) return;
-    const names = Math.max(dir.listing.entries.length, dir.positions?.size ?? 0);
+    const names = Math.max(dir.listing.entries.count, dir.positions?.size ?? 0);
     this.kept.set(dir, names);
     this.total += names;
     for (const oldest of this.kept.keys()) {

@@ -124,6 +124,11 @@ export class Super {
     return this.fsNumbers.size === 1;
   }
 
+  /** Some layer has numbers that its listings do not tell. */
+  get manyDevices(): boolean {
+    return this.lowers.some((layer) => layer.manyDevices) || this.upper?.manyDevices === true;
+  }
+
   fsNumber(layer: Layer): number {
     return this.fsNumbers.get(layer.dev)!;
   }

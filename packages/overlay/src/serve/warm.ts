@@ -10,6 +10,7 @@ import { Connection } from '../fuse/connection.ts';
 import { dispatch } from '../fuse/dispatch.ts';
 import {
   createIn,
+  dirent,
   entryOut,
   mkdirIn,
   OUT_HEADER,
@@ -39,6 +40,8 @@ import {
 import type { Sys } from '../sys/sys.ts';
 
 const ROOT = 1;
+/** Names beside `f` in the directory that is listed: enough for loops to be worth compiling, few enough for a slice. */
+const LISTED = 12;
 /** The longest that a request can come too late. */
 const SLICE_MS = 0.5;
 /** Milliseconds without a request before a slice, where the last one was not a slice. */
@@ -64,10 +67,11 @@ export class Rehearsal {
   static begin(sys: Sys): Rehearsal | null {
     const mount = namelessTmpfs(sys);
     if (mount < 0) return null;
-    for (const dir of ['l', 'l/d', 'u', 'w']) sys.mkdirat(mount, dir, 0o755);
-    sys.close(sys.openat(mount, 'l/d/f', O_CREAT | O_WRONLY, 0o644));
+    for (const dir of ['l', 'l/d', 'm', 'm/d', 'u', 'w']) sys.mkdirat(mount, dir, 0o755);
+    const files = ['l/d/f', ...Array.from({ length: LISTED }, (_, i) => `${i % 2 ? 'l' : 'm'}/d/listed${i}`)];
+    for (const file of files) sys.close(sys.openat(mount, file, O_CREAT | O_WRONLY, 0o644));
     const at = (dir: string): string => `/proc/self/fd/${mount}/${dir}`;
-    const layers = { lowerdirs: [at('l')], datadirs: [], upperdir: at('u'), workdir: at('w') };
+    const layers = { lowerdirs: [at('l'), at('m')], datadirs: [], upperdir: at('u'), workdir: at('w') };
     const ops = openOverlay(sys, layers, {
       redirectDefault: 'on',
       readOnly: false,
@@ -117,6 +121,18 @@ export class Rehearsal {
     return this.connection.reply.u64(OUT_HEADER + entryOut.nodeid);
   }
 
+  /** The nodes that a READDIRPLUS has given. */
+  private listedNodes(): number[] {
+    const { reply } = this.connection;
+    const nodes: number[] = [];
+    for (let at = OUT_HEADER; at < reply.length; ) {
+      const nodeid = reply.u64(at + entryOut.nodeid);
+      if (nodeid !== 0) nodes.push(nodeid);
+      at += entryOut.size + ((dirent.name + reply.u32(at + entryOut.size + dirent.namelen) + 7) & ~7);
+    }
+    return nodes;
+  }
+
   /** What programs do, one request at a time. */
   private *scenes(): Generator<void> {
     const { reply } = this.connection;
@@ -138,6 +154,11 @@ export class Rehearsal {
       this.ask(op.OPENDIR, d, words(openIn.size));
       const dir = reply.u64(OUT_HEADER + openOut.fh);
       this.ask(op.READDIRPLUS, d, words(40, [readIn.fh, dir], [readIn.size, 4096]));
+      const listed = this.listedNodes();
+      yield;
+      this.ask(op.READDIR, d, words(40, [readIn.fh, dir], [readIn.offset, 2], [readIn.size, 4096]));
+      yield;
+      for (const nodeid of listed) this.ask(op.FORGET, nodeid, words(8, [0, 1]));
       yield;
       this.ask(op.RELEASEDIR, d, words(24, [releaseIn.fh, dir]));
       yield;
