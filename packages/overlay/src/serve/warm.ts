@@ -46,8 +46,8 @@ const LISTED = 12;
 const SLICE_MS = 0.5;
 /** Milliseconds without a request before a slice, where the last one was not a slice. */
 const PAUSE_MS = 2;
-/** Of processor time, in all. */
-const ALL_MS = 40;
+/** So many of them. */
+const SLICES = 80;
 /** After this nobody needs it any more: the mount idles, or its own requests have warmed the server. */
 const LATE_MS = 400;
 
@@ -229,7 +229,7 @@ export function warmingPolicy(sys: Sys, quiet: ServingPolicy): WarmingPolicy {
     ...quiet,
     live() {
       liveAt = performance.now();
-      left = ALL_MS;
+      left = SLICES;
     },
     quietMs() {
       if (left <= 0) return quiet.quietMs();
@@ -244,12 +244,10 @@ export function warmingPolicy(sys: Sys, quiet: ServingPolicy): WarmingPolicy {
         return;
       }
       alone = true;
-      const start = performance.now();
+      left--;
       rehearsal ??= Rehearsal.begin(sys);
       rehearsal?.step();
-      const now = performance.now();
-      left -= now - start;
-      if (rehearsal === null || left <= 0 || now - liveAt > LATE_MS) end();
+      if (rehearsal === null || left <= 0 || performance.now() - liveAt > LATE_MS) end();
     },
     end,
   };
