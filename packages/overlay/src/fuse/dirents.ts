@@ -6,8 +6,7 @@
  * means "only the name", and hands over nothing.
  */
 
-import type { DirentList } from '../layer/dirent-list.ts';
-import type { DirSink, EntryOut } from '../ops/ops.ts';
+import type { DirSink, EntryOut, PackedEntries } from '../ops/ops.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import { Stat } from '../sys/stat.ts';
 import { encodeEntry, type Validity } from './encode.ts';
@@ -47,7 +46,7 @@ export class DirentSink implements DirSink {
     return this.length + (this.plus ? entryOut.size : 0) + recordSize(nameLength) <= this.limit;
   }
 
-  addAll(entries: DirentList, from: number, to: number): number {
+  addAll(entries: PackedEntries, from: number, to: number): number {
     const start = entries.start(from);
     const room = start + this.limit - this.length;
     // The last that ends within the room; entries are laid out as the reply's are.

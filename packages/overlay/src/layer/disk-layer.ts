@@ -160,7 +160,7 @@ export class DiskLayer implements Layer {
       const first = btrfs.find(({ uuid }) => uuid.equals(layer.uuid))!;
       if (layer.dev === first.dev) continue;
       layer.dev = first.dev;
-      layer.#manyDevices = true;
+      layer.manyDevices = true;
     }
   }
 

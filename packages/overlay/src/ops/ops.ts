@@ -11,7 +11,6 @@
  * VFS would (permissions.ts).
  */
 
-import type { DirentList } from '../layer/dirent-list.ts';
 import type { SetAttr } from '../overlay/setattr.ts';
 import type { ByteString } from '../sys/bytes.ts';
 import type { Stat, StatFs } from '../sys/stat.ts';
@@ -75,6 +74,13 @@ export class OpenOut {
   attrChanged = false;
 }
 
+/** Entries of a listing, laid out one behind the other as struct fuse_dirent is (linux/fuse.h). */
+export interface PackedEntries {
+  readonly bytes: Uint8Array;
+  /** Where entry `i` begins in them; of the number behind the last, where that ends. */
+  start(i: number): number;
+}
+
 /** Receives a listing. */
 export interface DirSink {
   /** Whether one more entry with a name of `nameLength` bytes fits. Asked before anything is done for it. */
@@ -88,7 +94,7 @@ export interface DirSink {
    * Of a listing without attributes the entries from number `from` on, up to `to` or as many as fit.
    * @returns the number of the first that did not; absent where each entry is to come by `add`.
    */
-  addAll?(entries: DirentList, from: number, to: number): number;
+  addAll?(entries: PackedEntries, from: number, to: number): number;
 }
 
 /** `killPriv` below: the caller lacks CAP_FSETID, so suid, sgid and file capabilities go as in the VFS (KILLPRIV_V2). */
