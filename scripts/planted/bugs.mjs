@@ -127,13 +127,13 @@ export const bugs = [
   {
     name: 'positions of a listing begin anew',
     file: `${engine}/overlay/readdir.ts`,
-    edits: [{ find: 'entry.off = known ?? next++;', replace: 'entry.off = next++;' }],
+    edits: [{ find: 'const known = positions.get(name);', replace: 'const known = undefined as number | undefined;' }],
     tests: ['--project', 'conformance', 'conformance/fuse.test.ts', '-t', 'posix merged'],
   },
   {
     name: 'an upper whiteout does not hide the lower name in a listing',
     file: `${engine}/overlay/readdir.ts`,
-    edits: [{ find: 'for (const name of whiteouts) seen.add(name);', replace: '' }],
+    edits: [{ find: 'if (type === WHITEOUT) seen.add(entries, i);', replace: 'if (type === WHITEOUT) continue;' }],
     tests: cases('overlay'),
   },
   {
