@@ -28,11 +28,13 @@ export class LinkedNames {
 
   /** A rename has brought what was at `from` to `to`, and `exchange` what was there to `from`. */
   moved(from: ByteString, to: ByteString, exchange: boolean): void {
-    const brought = (a: ByteString, b: ByteString): ByteString[] =>
-      [...this.#names]
-        .filter((name) => name === a || name.startsWith(`${a}/`))
-        .map((name) => `${b}${name.slice(a.length)}`);
-    this.note(new Set([...brought(from, to), ...(exchange ? brought(to, from) : [])]));
+    const taken = (at: ByteString): ByteString[] => {
+      const names = [...this.#names].filter((name) => name === at || name.startsWith(`${at}/`));
+      for (const name of names) this.#names.delete(name);
+      return names.map((name) => name.slice(at.length));
+    };
+    const [brought, replaced] = [taken(from), taken(to)];
+    this.note(new Set([...brought.map((rest) => to + rest), ...(exchange ? replaced.map((rest) => from + rest) : [])]));
   }
 
   /**
