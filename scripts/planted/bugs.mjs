@@ -366,12 +366,4 @@ export const bugs = [
     ],
     tests: unit('serve/policy/adaptive.test.ts'),
   },
-  {
-    name: 'Linux is not told of times that a refused rename has moved',
-    file: `${engine}/fuse/dispatch-names.ts`,
-    edits: [
-      { find: 'if (result === -ENOTEMPTY || result === -EEXIST) c.notify.attributes(request.nodeid);', replace: '' },
-    ],
-    tests: ['--project', 'conformance', 'conformance/fuse.test.ts', '-t', 'refused for a full target'],
-  },
 ];
