@@ -23,7 +23,7 @@ export const linkOperations: Readonly<Record<string, Operation>> = {
   'copy up one of two links': opening('linked'),
   'find the other link': {
     prepare(o) {
-      if (stat(o, 'linked').nlink < 2) throw new Refused('it has no other link');
+      if (walk(o, 'linked') < 0 || stat(o, 'linked').nlink < 2) throw new Refused('it has no other link');
       must(setMode(o, 'linked', 0o600));
       return () => {
         const out = new EntryOut(new Stat());
