@@ -251,7 +251,7 @@ export class Match {
     if (this.#onDisk) {
       return got.replace(BLOCKS, (text, count) => {
         const its = blocks.shift() ?? 0;
-        return Math.abs(its - Number(count)) === BLOCK ? ` ${its}b` : text;
+        return Math.abs(its - Number(count)) <= 2 * BLOCK ? ` ${its}b` : text;
       });
     }
     if (!this.#entriesCount) {
@@ -301,7 +301,7 @@ export class Match {
     if (this.#onDisk) {
       for (const [path, entry] of kernel) {
         const own = ours.get(path) as Record<string, string> | undefined;
-        if (own !== undefined && Math.abs(Number(entry.blocks) - Number(own.blocks)) === BLOCK) {
+        if (own !== undefined && Math.abs(Number(entry.blocks) - Number(own.blocks)) <= 2 * BLOCK) {
           own.blocks = entry.blocks;
         }
       }

@@ -57,7 +57,7 @@ export function isWritten({ sys, root, slots, buf }: Turn, path: ByteString, fla
   const [st, open] = [new Stat(), new Stat()];
   const at = path === '' ? flags : root;
   const found = path === '' ? sys.fstat(at, st) : sys.statx(root, path, flags, st);
-  const capable = (path === '' ? sys.fgetxattr(at, CAPABILITY, buf) : sys.getxattrat(root, path, CAPABILITY, buf)) > 0;
+  const capable = sys.getxattrat(at, path, CAPABILITY, buf) > 0;
   return (
     found === 0 &&
     ((capable && (st.mode & 0o6000) !== 0 && (st.mode & 0o022) !== 0) ||
