@@ -18,6 +18,7 @@ import { bytes } from '../tree.ts';
 
 const BLOCK = 4096;
 const DEATH_MS = 10_000;
+const START_MS = 10_000;
 /** Other processes run the built code, which is found from here. */
 const project = fileURLToPath(new URL('..', import.meta.url));
 const prelude = `
@@ -49,6 +50,19 @@ function awaitDeath(pid: number): void {
   while (!/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))) {
     if (Date.now() > until) {
       throw new Error(`process ${pid} does not die`);
+    }
+  }
+}
+
+/** Until it sleeps in a system call a program needs pages of its file, and dies where somebody has cut that off. */
+function awaitSleep(pid: number): void {
+  const until = Date.now() + START_MS;
+  const sleeps = (): boolean =>
+    /\) S /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')) &&
+    /^\d/.test(readFileSync(`/proc/${pid}/syscall`, 'latin1'));
+  while (!sleeps()) {
+    if (Date.now() > until) {
+      throw new Error(`set-up: process ${pid} does not come to sleep`);
     }
   }
 }
@@ -192,6 +206,7 @@ export class SysVfs implements Vfs {
       throw new Error(`set-up: ${path} does not start`);
     }
     try {
+      awaitSleep(pid);
       return fn();
     } finally {
       this.#sys.kill(pid, 9);

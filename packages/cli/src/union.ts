@@ -29,6 +29,8 @@ export interface UnionRequest {
   foreground: boolean;
   /** Trace every request on stderr. */
   debug: boolean;
+  /** The mount point may lie inside a lower: the caller covers it in the view. */
+  covered?: boolean;
 }
 
 export interface Union extends Choice {
@@ -60,8 +62,8 @@ export async function makeUnion(sys: Sys, request: UnionRequest): Promise<Union>
     }
     return { ...choice, serverPid: null };
   }
-  const { source, merged, debug } = request;
-  const config = serveConfig(sys, { options, source, merged, debug });
+  const { source, merged, debug, covered = false } = request;
+  const config = serveConfig(sys, { options, source, merged, debug, covered });
   if (!request.foreground && !mayStay()) return { ...choice, serverPid: (await spawnServer(config)).pid };
   if (mayStay()) prepareToStay(sys);
   const onReady = (): void => {

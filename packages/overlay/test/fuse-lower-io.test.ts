@@ -15,6 +15,7 @@ describe.runIf(isRoot)(needsRoot('lower_io=passthrough'), () => {
   let stage: Stage;
   const RUNS = 150;
   let count = 0;
+  let made = 0;
   const at = (name: string): string => path.join(stage.merged, name);
   const below = (name: string): string => path.join(stage.lower, name);
 
@@ -187,10 +188,10 @@ describe.runIf(isRoot)(needsRoot('lower_io=passthrough'), () => {
           } else if (act === 'chmod') {
             fs.chmodSync(at(name), 0o600 | (n % 64));
           } else if (act === 'rename') {
-            names[n % names.length] = `n${count++}`;
+            names[n % names.length] = `n${made++}`;
             fs.renameSync(at(name), at(names[n % names.length]));
           } else if (act === 'link') {
-            names.push(`n${count++}`);
+            names.push(`n${made++}`);
             fs.linkSync(at(name), at(names[names.length - 1]));
           }
           const st = fs.statSync(at(names[n % names.length]));

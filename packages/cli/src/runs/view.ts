@@ -91,6 +91,8 @@ async function mountView(
     merged,
     foreground: false,
     debug: false,
+    // By coverStore.
+    covered: true,
   };
   const options = (): MountOptions => ({
     overlay: {

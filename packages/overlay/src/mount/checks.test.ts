@@ -353,6 +353,7 @@ describe('checkMount with filesystems of its own', () => {
     const noClone: Sys = Object.create(sys, { openTree: { value: () => -EPERM } });
     if (privileged) expect(failure(options, 'T/l/a')).toBeNull();
     expect(failure(options, 'T/l/a', {}, noClone)).toMatchObject({ errnoName: 'ELOOP' });
+    expect(failure(options, 'T/l/a', { covered: true }, noClone)).toBeNull();
   });
 
   it('refuses a filesystem without xattrs', () => {

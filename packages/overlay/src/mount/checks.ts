@@ -34,6 +34,8 @@ export interface CheckRules {
   usedByServer?: (path: ByteString, st: Stat) => string | null;
   /** What is allowed and unwise, one sentence; the kernel's overlay tells its log the same. */
   warn?: (message: string) => void;
+  /** The mount point may lie inside a lower: whoever mounts covers it in the view, where nobody gets to it then. */
+  covered?: boolean;
 }
 
 /** `options` with every layer's path absolute. @throws MountError. */
@@ -65,7 +67,7 @@ export function checkMount(sys: Sys, options: MountOptions, merged: ByteString, 
   const roots = openRoots(sys, p);
   try {
     checkOverlap(sys, roots);
-    if (rules.backend === 'fuse') checkMountPoint(sys, merged, roots);
+    if (rules.backend === 'fuse') checkMountPoint(sys, merged, roots, rules.covered === true);
     const { upper, work } = roots;
     if (upper === null || work === null) {
       if (rules.warn !== undefined) warnOfUses(usesOf(sys, roots.lowers, rules), rules.warn);

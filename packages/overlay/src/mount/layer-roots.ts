@@ -158,9 +158,12 @@ export function checkOverlap(sys: Sys, roots: LayerRoots): void {
  * Refuses a mount point inside the upper, the workdir or a lower that cannot be held without what is mounted on it
  * (layer/layer-root.ts): what a server of ours looks up there would be the mount itself, and it would wait for its own
  * answer.
+ * @param covered no path in the view leads there by a lower
  * @throws MountError (ELOOP).
  */
-export function checkMountPoint(sys: Sys, path: ByteString, { lowers, upper, work }: LayerRoots): void {
+export function checkMountPoint(sys: Sys, path: ByteString, layers: LayerRoots, covered: boolean): void {
+  const { upper, work } = layers;
+  const lowers = covered ? [] : layers.lowers;
   const st = new Stat();
   const fd = openMerged(sys, path);
   sys.fstat(fd, st);

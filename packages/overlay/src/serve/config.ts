@@ -18,6 +18,8 @@ export interface ServeConfig {
   merged: ByteString;
   /** Write a trace of every request to stderr, and keep stderr. */
   debug: boolean;
+  /** The mount point may lie inside a lower, as CheckRules has it. */
+  covered?: boolean;
 }
 
 /** A configuration with paths as seen from the working directory. @throws MountError. */

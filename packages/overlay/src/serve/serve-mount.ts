@@ -65,6 +65,7 @@ export function serveMount(sys: Sys, config: ServeConfig, control: Control, even
       backend: 'fuse',
       usedByServer: usedByServer(),
       warn: (message) => events.log(`warning: ${message}`),
+      covered: config.covered === true,
     });
     return serveLocked({ sys, config: { ...config, options }, control, events, locks });
   } finally {
