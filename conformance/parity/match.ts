@@ -65,7 +65,7 @@ export class Match {
   readonly #late: boolean;
   /** docs/differences.md, "nfs_export: after a remount": the kernel's link counts have the index entry in them. */
   readonly #entriesCount: boolean;
-  /** docs/differences.md, "On ext4 `st_blocks` may be one block". */
+  /** docs/differences.md, "On ext4 `st_blocks` may be one or two blocks". */
   readonly #onDisk: boolean;
   readonly pair: Pair;
   #turns: readonly [Turn, Turn] | null = null;
