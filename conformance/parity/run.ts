@@ -38,6 +38,8 @@ export interface Report {
   readonly swaps: number;
   /** How often the whole trees were compared, at swaps too. */
   readonly trees: number;
+  /** The most operations between two comparisons of whole trees, those at the beginning of rounds among them. */
+  readonly longest: number;
   /** Rounds that ended early, since the sides had come to differ as they may. */
   readonly parted: number;
   readonly tally: Tally;
@@ -62,7 +64,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
   const match = new Match(sys, mode);
   const rnd = random(options.seed);
   const tally = new Tally(kindsOf(mode));
-  let [done, mismatches, swaps, trees, endedEarly] = [0, 0, 0, 0, 0];
+  let [done, mismatches, swaps, trees, endedEarly, comparedAt, longest] = [0, 0, 0, 0, 0, 0, 0];
 
   const mismatched = async (round: Case, mismatch: Mismatch): Promise<void> => {
     mismatches++;
@@ -96,6 +98,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
     }
     const generator = new Generator(rnd, mode);
     generator.seen(match.seen!, false);
+    comparedAt = done;
     const took = async (op: Operation): Promise<string | null> => {
       ops.push(op);
       const { mismatch, result, parted } = await match.step(op);
@@ -111,6 +114,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
       const op = generator.next();
       const result = await took(op);
       done++;
+      longest = Math.max(longest, done - comparedAt);
       if (result === null) {
         tally.add(op.kind, false);
         return;
@@ -124,6 +128,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
           return;
         }
         trees++;
+        comparedAt = done;
         if (swap) {
           if ((await took(operation({ kind: SWAP }))) === null) {
             return;
@@ -148,5 +153,5 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
   } finally {
     await match.close();
   }
-  return { mode: options.mode, ops: done, mismatches, swaps, trees, parted: endedEarly, tally };
+  return { mode: options.mode, ops: done, mismatches, swaps, trees, longest, parted: endedEarly, tally };
 }
