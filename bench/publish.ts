@@ -47,8 +47,9 @@ const others = printTable(
   // A mean of mounting times says nothing.
   .filter((line) => !line.startsWith('| geometric mean'))
   .join('\n');
+// stat -f has one name for all of ext; what a builder appends to the kernel's version says nothing here.
 const text = `${BEGIN}
-Linux ${info.kernel}, ${info.machine}, ${info.cpus} processors, ${info.backing}, Node ${process.versions.node}; ${info.rounds} rounds, \`--scale ${info.scale} --data ${info.data_mib}\`.
+Linux ${info.kernel.split('-')[0]}, ${info.machine}, ${info.cpus} processors, ${info.backing === 'ext2/ext3' ? 'ext4' : info.backing}, Node ${process.versions.node}; ${info.rounds} rounds, \`--scale ${info.scale} --data ${info.data_mib}\`.
 
 ${times}
 
