@@ -10,9 +10,19 @@ import { type DirInode, detach, type Inode, isDir, releaseReal } from '../overla
 import { forgetLazy } from '../overlay/lazy-complete.ts';
 import { lookup } from '../overlay/lookup.ts';
 import type { Super } from '../overlay/super.ts';
+import { dirModified } from '../overlay/util.ts';
 import { Forgotten } from './forgotten.ts';
 import { NodeTable } from './node-table.ts';
 import { type EntryOut, ROOT_ID } from './ops.ts';
+
+/**
+ * Whether the next lookup of a copied-up file will not find its origin, and so give it another number: its copy
+ * notes none where handles cannot be opened. Listings that a door keeps still have the number of before.
+ */
+function losesNumber(inode: Inode): boolean {
+  const { upper } = inode;
+  return upper !== null && inode.hasOrigin && !isDir(inode) && !upper.layer.opensHandles();
+}
 
 export class Nodes {
   private readonly sb: Super;
@@ -144,9 +154,14 @@ export class Nodes {
         this.sb.listings.drop(at);
         this.sb.nameIndexes.drop(at);
       }
+      const renumbered = losesNumber(at);
       while (at.parent) {
         const parent: DirInode = at.parent;
         detach(at, parent, at.name);
+        if (renumbered) {
+          parent.renumbered = true;
+          dirModified(parent);
+        }
         work.push(parent);
       }
       at.nodeid = 0;
