@@ -115,6 +115,16 @@ describe('a strata mount as a disk', () => {
     ).toBe('2\nfile\nonly-2\nsub\nvar\nusr\n');
   });
 
+  test("truncated by a stranger on the kernel's overlay a file keeps set-user-ID until it is written", async () => {
+    const script = `chmod 755 .; mkdir -p disk/t/lower disk/t/upper disk/t/work merged-t; cd disk/t
+      theirs() { echo text > "$1"; chown 1000:2000 "$1"; chmod 04070 "$1"; }
+      stranger() { setpriv --reuid=1001 --regid=2000 --clear-groups "$@"; }
+      mount -t overlay o -o lowerdir=lower,upperdir=upper,workdir=work ../../merged-t; cd ../../merged-t
+      theirs f; stranger truncate -s 1 f; stat -c %a f; stranger sh -c 'echo x >> f'; stat -c %a f
+      cd ../disk; theirs f; stranger truncate -s 1 f; stat -c %a f; rm f; cd ..; umount merged-t; rm -r disk/t`;
+    expect(lines(await sh(script))).toEqual(['4070', '70', '70']);
+  });
+
   test('fuse-overlayfs leaves there what it leaves elsewhere', async () => {
     const results: string[] = [];
     for (const dir of ['plain', 'disk/plain']) {
