@@ -47,7 +47,8 @@ describe.runIf(privileged)(privileged ? 'a packed thread' : 'a packed thread (sk
       worker.once('error', reject);
     });
     expect(said).toMatchObject({ packed: true, idle: false });
-    expect(said.ms).toBeGreaterThanOrEqual(2);
+    // Two milliseconds by the clock of a timer, which may have begun the first of them before.
+    expect(said.ms).toBeGreaterThan(1);
     // A thread that nobody takes out gets 3 parts in 1,027 of the processor beside one hog.
     expect(said.ms).toBeLessThan(1_000);
   });
