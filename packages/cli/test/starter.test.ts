@@ -57,6 +57,16 @@ it('tells how it failed, by its status and on stderr', () => {
   expect(stage.processes()).toEqual([]);
 });
 
+it.each([
+  ['strata', () => [command, 'mount', '--backend', 'fuse', '-o', layers(), stage.at('merged')]],
+  ['strata-overlay', () => [overlayCommand, '-o', layers(), stage.at('merged')]],
+])('%s mounts without standard streams, as cron or a daemon may start it', (_, argv) => {
+  const run = spawnSync('sh', ['-c', '"$@" <&- >&- 2>&-', 'sh', ...argv()], { timeout: 20_000 });
+  expect(run.status).toBe(0);
+  expect(stage.fstype('merged')).toBe('fuse.strata-overlay');
+  expect(spawnSync(command, ['umount', stage.at('merged')]).status).toBe(0);
+});
+
 it('says so when the server is killed before the mount is live', () => {
   // A node that ends at once, as one that is killed does: without a word.
   fs.writeFileSync(stage.put('bin/node'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
