@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
+import { openFilesOf } from '../../overlay/test/support/descriptors.ts';
 import { enterMountNamespace, hasFuse, root, Stage } from './support/stage.ts';
 import { command, overlayCommand } from './support/strata.ts';
 
@@ -41,7 +42,7 @@ it.each([
   expect(found.map((line) => line.replace(/^\d+ /, '').trim())).toEqual([`strata-overlay ${stage.at('merged')}`]);
   const pid = Number(found[0].split(' ')[0]);
   expect([statusOf(pid, 'NSsid'), fs.readlinkSync(`/proc/${pid}/cwd`)]).toEqual([statusOf(pid, 'NSpid'), '/']);
-  const files = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
+  const files = openFilesOf(pid);
   expect(files.filter((file) => file === stage.at('lock'))).toEqual([]);
   expect([0, 1, 2].map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`))).toEqual(Array(3).fill('/dev/null'));
   fs.writeFileSync(stage.at('merged/file'), 'text');

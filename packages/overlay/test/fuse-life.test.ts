@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isMountError } from '../src/mount/mount-error.ts';
 import { isMounted, readRecords } from '../src/serve/state.ts';
+import { openFilesOf } from './support/descriptors.ts';
 import { isRunning, makeStage, type Stage, untilGone } from './support/served.ts';
 import { isRoot, needsRoot } from './support/temp-dir.ts';
 
@@ -80,7 +81,7 @@ describe.runIf(isRoot)(needsRoot('the life of a FUSE mount'), () => {
     const pid = Number(shell.stdout);
     try {
       expect(fs.readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
-      const links = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
+      const links = openFilesOf(pid);
       expect(links).not.toContain(held);
       expect(links.filter((link) => link.startsWith('socket:'))).toEqual([]);
       expect([0, 1, 2].map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`))).toEqual(new Array(3).fill('/dev/null'));
