@@ -183,6 +183,7 @@ export class Match {
         )) ||
       descriptors.mapsCopy(op, its, said) ||
       descriptors.keepsBits(op, its, said) ||
+      (this.#onDisk && descriptors.seesWhatWasRead(op, its, said)) ||
       descriptors.adrift(op.slot) ||
       descriptors.adrift(op.other)
     ) {
