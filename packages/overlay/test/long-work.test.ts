@@ -188,16 +188,18 @@ describe.runIf(isRoot)(needsRoot('long copy-ups'), () => {
   );
 
   it('a caller that is killed leaves nothing, and the server no descriptor', async () => {
+    // Long enough not to end before the server sees that its caller has gone: 50 ms.
+    plant('dir/more', LARGE);
     const { pid } = await stage.mount(WHOLE);
-    const writer = run('exec 3>> dir/big');
+    const writer = run('exec 3>> dir/more');
     await underWay(pid);
     writer.child.kill('SIGKILL');
     expect((await writer.end).signal).toBe('SIGKILL');
-    expect([inUpper('dir/big'), workIsEmpty()]).toEqual([false, true]);
+    expect([inUpper('dir/more'), workIsEmpty()]).toEqual([false, true]);
     const left = (): string[] =>
       fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => {
         try {
-          return fs.statSync(`/proc/${pid}/fd/${fd}`).size === SIZE;
+          return fs.statSync(`/proc/${pid}/fd/${fd}`).size === LARGE;
         } catch {
           return false;
         }
