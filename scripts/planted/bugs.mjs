@@ -338,6 +338,17 @@ export const bugs = [
     tests: unit('ops/asides.test.ts'),
   },
   {
+    name: 'a flush that failed in the copying thread is overlooked',
+    file: `${engine}/serve/copy-steps.ts`,
+    edits: [
+      {
+        find: 'return err >= 0 && flush ? sys.fsync(order.target) : err;',
+        replace: 'if (err >= 0 && flush) sys.fsync(order.target);\n  return err;',
+      },
+    ],
+    tests: unit('ops/faults-asides.test.ts'),
+  },
+  {
     name: 'a copy that nobody wants any more stays in the workdir',
     file: `${engine}/overlay/asides.ts`,
     edits: [{ find: 'for (const aside of [...this.all]) if (aside.result !== null) this.drop(aside);', replace: '' }],

@@ -23,6 +23,7 @@ import { openSys } from '../../../src/sys/sys-koffi.ts';
 import { openDescriptors } from '../open-descriptors.ts';
 import { isRoot } from '../temp-dir.ts';
 import { Union } from '../union.ts';
+import { CopyingThread } from './copying-thread.ts';
 import { layLowers, layUpper, must, Refused } from './layers.ts';
 import type { Operation } from './operation.ts';
 import { wholeTree, wholeView } from './whole-view.ts';
@@ -51,6 +52,8 @@ export interface Options {
   marks?: string;
   /** The layers are to be on ext4, in memory. */
   onExt4?: boolean;
+  /** A thread makes the copies, small ones too: the faults are those of all calls, or of that thread's alone. */
+  thread?: 'faulty too' | 'faulty alone';
   /** Ends what an upper may have pending, behind which the kernel has to see what was seen before. */
   settle?(o: OverlayOps): void;
 }
@@ -149,15 +152,23 @@ export class FaultBench {
       layUpper(real, this.#at('u'), this.#options.marks);
       const before = openDescriptors();
       const plan: FaultPlan = { ...fault, at: Number.POSITIVE_INFINITY };
-      const faulty = faultSys(operation.on?.(real) ?? real, plan);
-      const o = this.#mount(faulty.sys);
-      const run = operation.prepare(o);
+      const sound = operation.on?.(real) ?? real;
+      const faulty = faultSys(sound, plan);
+      const { thread } = this.#options;
+      const copying = thread === undefined ? null : new CopyingThread(faulty.sys);
+      const o = this.#mount(thread === 'faulty alone' ? sound : faulty.sys, copying?.hooks);
+      const prepared = operation.prepare(o);
+      const run = copying?.awaiting(o, prepared) ?? prepared;
       const old = this.#oldView(o, operation);
       plan.at = faulty.counted + fault.at;
       const result = run();
       const { fired } = faulty;
       if (ending !== 'crash') plan.at = Number.POSITIVE_INFINITY;
-      if (expected === null) must(result);
+      if (expected === null) {
+        must(result);
+        // Else there is nothing of the thread to see.
+        expect(copying?.taken).not.toBe(0);
+      }
       const done = expected ?? this.#view(o);
       if (result < 0) this.#judgeErrno(result, fault, operation);
       // What a cleanup could not remove counts as a link until the next mount.
@@ -206,9 +217,9 @@ export class FaultBench {
     }
   }
 
-  #mount(sys: Sys): OverlayOps {
+  #mount(sys: Sys, hooks: Partial<OpenOptions> = {}): OverlayOps {
     const { params, open } = this.#options;
-    return this.#union.mount(sys, params, open);
+    return this.#union.mount(sys, params, { ...open, ...hooks });
   }
 
   /** With nfs_export the kernel counts the index entry of a file with one name (docs/differences.md). */

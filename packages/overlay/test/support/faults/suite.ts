@@ -24,8 +24,9 @@ export function faultSuite(options: Options, operations: Readonly<Record<string,
     return;
   }
 
+  const of = options.thread === undefined ? '' : ` (a thread, ${options.thread})`;
   describe.each(Object.entries(operations))('%s', (name, operation) => {
-    const part = (what: string): string => `${options.text} ${name}: ${what}`;
+    const part = (what: string): string => `${options.text}${of} ${name}: ${what}`;
 
     test('each call failing', () => {
       tallied(part('failing'), () => (soak ? failing : sampled)(bench, operation));
@@ -34,6 +35,9 @@ export function faultSuite(options: Options, operations: Readonly<Record<string,
     test('each call moving less than it should', () => {
       tallied(part('short'), () => shorter(bench, operation), 0);
     }, 1_200_000);
+
+    // It has no thread that lives on.
+    if (options.thread === 'faulty alone') return;
 
     test('the process gone at each call', () => {
       tallied(part('gone'), () => {
