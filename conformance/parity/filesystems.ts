@@ -11,7 +11,11 @@ import { join } from 'node:path';
 export type Filesystem = 'base' | 'tmpfs' | 'ext4' | 'xfs' | 'btrfs';
 
 /** mkfs.xfs makes nothing smaller than 300 MiB. The files are sparse. */
-const DISK_SIZE = 320 << 20;
+export const DISK_SIZE: number = 320 << 20;
+
+export function mkfsOptions(kind: Filesystem): readonly string[] {
+  return ['-q', ...(kind === 'ext4' ? ['-b', '4096'] : [])];
+}
 
 export class Filesystems {
   readonly base: string;
@@ -31,7 +35,7 @@ export class Filesystems {
     } else if (kind !== 'base') {
       const disk = `${dir}.img`;
       execFileSync('truncate', ['-s', String(DISK_SIZE), disk]);
-      execFileSync(`mkfs.${kind}`, ['-q', ...(kind === 'ext4' ? ['-b', '4096'] : []), disk], {
+      execFileSync(`mkfs.${kind}`, [...mkfsOptions(kind), disk], {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
       execFileSync('mount', ['-o', 'loop', disk, dir]);

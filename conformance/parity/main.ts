@@ -12,6 +12,7 @@
  *   --check-every N  compare the merged trees (1000)
  *   --swap-every N   compare and exchange the uppers
  *   --replay FILE    play the case that a mismatch was shrunk to; with --shrink-seconds N, shrink it further
+ *   --times N        so many times (2): a first play may go another way than those that find its caches
  *
  * Reading on: modes.ts the option sets, layers.ts the lowers, kinds/ the operations, match.ts the
  * comparison, run.ts the loop, shrink.ts and script.ts what comes of a mismatch. Exit code 1 when
@@ -45,6 +46,7 @@ const { values } = parseArgs({
     'shrink-seconds': { type: 'string' },
     limit: { type: 'string', default: '20' },
     replay: { type: 'string' },
+    times: { type: 'string', default: '2' },
     'plant-options': { type: 'string' },
   },
 });
@@ -57,7 +59,7 @@ function usage(problem: string): never {
 }
 
 function count(
-  name: 'ops' | 'seed' | 'check-every' | 'shrinks' | 'limit' | 'shrink-seconds',
+  name: 'ops' | 'seed' | 'check-every' | 'shrinks' | 'limit' | 'shrink-seconds' | 'times',
   text = values[name],
 ): number {
   const number = Number(text);
@@ -124,16 +126,22 @@ async function replayFile(file: string): Promise<boolean> {
       if (shrunk !== null) {
         played = shrunk.small;
         writeFileSync(file, toJson(played));
-        console.log(script(sys, modes[played.mode], match.pair.lowers, played, shrunk.found));
+        console.log(script(sys, modes[played.mode], match.pair.lowers, played, shrunk.found, file));
       }
     }
-    const found = await replay(match, played);
-    console.log(
-      found === null
-        ? `no mismatch in ${played.ops.filter(({ kind }) => kind !== SWAP).length} operations`
-        : `${found.mismatch.what} at operation ${found.steps}: ${JSON.stringify(played.ops[found.steps - 1])}\n  ${found.mismatch.lines.join('\n  ')}`,
-    );
-    return found === null;
+    const times = count('times');
+    let mismatches = 0;
+    for (let play = 1; play <= times; play++) {
+      const found = await replay(match, played);
+      mismatches += found === null ? 0 : 1;
+      const outcome =
+        found === null
+          ? `no mismatch in ${played.ops.filter(({ kind }) => kind !== SWAP).length} operations`
+          : `${found.mismatch.what} at operation ${found.steps}: ${JSON.stringify(played.ops[found.steps - 1])}\n  ${found.mismatch.lines.join('\n  ')}`;
+      console.log(`play ${play}: ${outcome}`);
+    }
+    console.log(`played ${times} times, ${mismatches} with a mismatch`);
+    return mismatches === 0;
   } finally {
     await match.close();
   }
@@ -153,7 +161,9 @@ async function main(): Promise<boolean> {
     const { mode } = fromJson(readFileSync(path, 'utf8'));
     const longer = values['shrink-seconds'];
     const rest = longer === undefined ? [] : ['--shrink-seconds', longer];
-    return (await runInside(modes[mode].userns === true, file, ['--replay', path, ...rest])) === 0;
+    return (
+      (await runInside(modes[mode].userns === true, file, ['--replay', path, '--times', values.times, ...rest])) === 0
+    );
   }
   const chosen = values.mode === 'all' ? Object.keys(modes) : [values.mode];
   let alike = true;

@@ -6,7 +6,7 @@
  * mount finds nothing, on either side, and nothing can be made there.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, utimesSync } from 'node:fs';
+import { chmodSync, mkdirSync, utimesSync } from 'node:fs';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import { fromText } from 'stratafs/internal/sys/bytes';
 import { errnoName } from 'stratafs/internal/sys/errno';
@@ -20,7 +20,7 @@ import { LayerMaker } from './layers.ts';
 import type { Mode } from './modes.ts';
 
 /** Of both uppers: the merged root shows it. */
-const MADE = 1_300_000_000;
+export const MADE = 1_300_000_000;
 
 export interface Store {
   readonly upper: ByteString;
@@ -107,6 +107,8 @@ export class Pair {
     const at = `${this.#upperRoot}/${name}`;
     mkdirSync(at);
     const store = { upper: this.#makeDir(at, 'u'), work: this.#makeDir(at, 'w') };
+    // Whatever this process's umask is by now: everybody makes names in the root.
+    chmodSync(`${at}/u`, 0o777);
     utimesSync(`${at}/u`, MADE, MADE);
     return store;
   }

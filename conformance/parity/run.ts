@@ -82,7 +82,7 @@ export async function run(options: RunOptions, tell: Tell): Promise<Report> {
       shrunk === null ? 'it did not show again on replay; the whole round' : `shrunk to ${small.ops.length} operations`;
     tell.report(`${again}: npm run parity -- --replay ${kept}`);
     if (shrunk !== null) {
-      tell.report(script(sys, mode, match.pair.lowers, small, found));
+      tell.report(script(sys, mode, match.pair.lowers, small, found, kept));
     }
   };
 

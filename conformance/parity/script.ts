@@ -1,7 +1,7 @@
 /**
- * A case as a shell script (bash, coreutils, util-linux, attr) that needs nothing of ours: it
- * makes the lowers, mounts them with the kernel's overlay or with what MOUNT says, and plays the
- * operations. Calls that no tool makes are lines that begin with a colon, which do nothing.
+ * A case as a shell script that needs nothing of ours, but what every Debian has (bash, coreutils, util-linux,
+ * attr, perl-base): it makes the lowers, mounts them with the kernel's overlay or with what MOUNT says, and
+ * plays the operations. Every line makes the very call; what no tool calls so, Perl does (perl.ts).
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
@@ -10,48 +10,130 @@ import type { Sys } from 'stratafs/internal/sys/sys';
 import { groupsOf } from './caller.ts';
 import type { Case, Found } from './case.ts';
 import { listNames } from './directories.ts';
+import { DISK_SIZE, type Filesystem, mkfsOptions } from './filesystems.ts';
 import { kinds } from './kinds/all.ts';
 import { namesIn } from './kinds/attributes.ts';
 import { CHECK, SWAP } from './match.ts';
 import type { Mode } from './modes.ts';
 import type { Operation } from './operation.ts';
-import { hexWord, octal, pathWord, timeWord, word } from './shell-words.ts';
+import { MADE } from './pair.ts';
+import { program } from './perl.ts';
+import { calls, hexWord, octal, pathWord, timeWord, word } from './shell-words.ts';
 
 const head = `#!/bin/bash
-# As root, in an empty directory. By the kernel: bash SCRIPT; by ours: MOUNT='strata mount --backend fuse' bash SCRIPT
-by() { local user=$1 groups=$2; shift 2; setpriv --reuid "$user" --regid "$user" --groups "$groups" --inh-caps -all bash -c "$*"; }
-`;
+# As root, in an empty directory, which was one of a tmpfs. By the kernel: bash SCRIPT; by ours: MOUNT='strata mount --backend fuse' bash SCRIPT`;
 
-/** The lowers have to lie as the case left them. */
-export function script(sys: Sys, mode: Mode, lowers: readonly ByteString[], small: Case, found: Found): string {
-  const layers = lowers.flatMap((lower, i) => [`mkdir l${i}`, ...dump(sys, lower, `l${i}`)]);
-  const options = ['upperdir=upper', 'workdir=work', ...mode.options].join(',');
-  const mount = `\${MOUNT:-mount -t overlay overlay} -o lowerdir=${lowers.map((_, i) => `l${i}`).join(':')},${options} merged`;
+/** A shell that reads the script from its standard input can be taken over by another (\`slot\`). */
+const start = '[ "$1" = stdin ] || exec bash -s stdin < "$0"';
+
+/** As root of a user namespace, to which somebody outside has to give its users. */
+const startInUserns = `if [ "$1" != stdin ]; then
+  {
+    while [ "$(readlink /proc/$$/ns/user)" = "$(readlink /proc/self/ns/user)" ]; do sleep 0.1; done
+    for map in uid_map gid_map; do echo 0 0 65536 > /proc/$$/$map; done
+  } &
+  exec unshare --user --mount bash -c 'until read -r _ < /proc/self/gid_map; do sleep 0.1; done; exec bash -s stdin' < "$0"
+fi
+mount -t tmpfs -o mode=755 tmpfs . && cd "$PWD"`;
+
+const by = `by() { local user=$1 groups=$2; shift 2; setpriv --reuid "$user" --regid "$user" --groups "$groups" --inh-caps -all bash -c "$*" < /dev/null; }
+export -f by`;
+
+/** The program lies beside the layers. */
+const sysAndSlot = `sys() { perl "$calls" "$@" < /dev/null; }
+# Opens with any flags, as a descriptor of the shell; a new shell reads on from here.
+slot() { exec perl "$calls" slot "$@"; }
+export -f sys slot; export calls=$PWD/calls.pl machine=$(uname -m)`;
+
+/** The lowers have to lie as the case left them. @param file the same case, for `--replay` */
+export function script(
+  sys: Sys,
+  mode: Mode,
+  lowers: readonly ByteString[],
+  small: Case,
+  found: Found,
+  file: string,
+): string {
+  const disks = mode.lowersOn.map((kind, i) => ({ kind, at: `fs${i}` }));
+  const upperDisk = { kind: mode.upperOn, at: 'fs' };
+  const placed = lowers.map((_, i) => `${below(disks[i % disks.length])}l${i}`);
+  const layers = lowers.flatMap((lower, i) => [`mkdir ${placed[i]}`, ...dump(sys, lower, placed[i])]);
+  const [upper, work] = ['upper', 'work'].map((name) => below(upperDisk) + name);
+  const options = [`lowerdir=${placed.join(':')}`, `upperdir=${upper}`, `workdir=${work}`, ...mode.options].join(',');
+  const swaps = small.ops.some(({ kind }) => kind === SWAP);
+  const mount = `\${MOUNT:-mount -t overlay overlay} -o ${options} merged`;
+  const again = `# Mounted again; in the run each side went on with what the other had written: npm run parity -- --replay ${file}
+again() { cd ..; exec ${[3, 4, 5, 6, 7, 8].map((fd) => `${fd}<&-`).join(' ')}; umount merged; for _ in {1..50}; do ${mount} && break; sleep 0.1; done; cd merged || exit; }
+export -f again`;
+  const lines = small.ops.map(shellLine);
   return [
-    head + layers.join('\n'),
-    `mkdir upper work merged\n${mount}\ncd merged || exit`,
-    ...small.ops.map(shellLine),
+    head,
+    mode.userns === true ? startInUserns : start,
+    ...[...disks, upperDisk].flatMap(made),
+    setUp([...layers, ...lines]),
+    ...layers,
+    `mkdir ${upper} ${work} merged; chmod 777 ${upper}; touch -d @${MADE} ${upper}`,
+    ...(swaps ? [again] : []),
+    `${mount} || exit`,
+    'cd merged || exit',
+    ...lines,
     ...[`${found.mismatch.what}:`, ...found.mismatch.lines].map((line) => `# ${line}`),
     '',
   ].join('\n');
 }
 
-function shellLine(op: Operation): string {
+interface Disk {
+  readonly kind: Filesystem;
+  readonly at: string;
+}
+
+function below({ kind, at }: Disk): string {
+  return kind === 'base' ? '' : `${at}/`;
+}
+
+function made({ kind, at }: Disk): string[] {
+  switch (kind) {
+    case 'base':
+      return [];
+    case 'tmpfs':
+      return [`mkdir ${at} && mount -t tmpfs -o mode=755 tmpfs ${at}`];
+    default:
+      return [
+        `mkdir ${at} && truncate -s ${DISK_SIZE} ${at}.img && mkfs.${kind} ${mkfsOptions(kind).join(' ')} ${at}.img && mount -o loop ${at}.img ${at}`,
+      ];
+  }
+}
+
+/** What these lines call beside programs. */
+export function setUp(lines: readonly string[]): string {
+  const calling = program(lines);
+  return [
+    ...(lines.some((line) => line.startsWith('by ')) ? [by] : []),
+    ...(calling === null ? [] : [`cat > calls.pl <<'END'\n${calling}\nEND\n${sysAndSlot}`]),
+  ].join('\n');
+}
+
+/** One operation, by whom and with the umask that it says. */
+export function shellLine(op: Operation): string {
   if (op.kind === CHECK) {
     return 'find . -printf "%p %M %U:%G %n %s %T@ %l\\n" | sort; getfattr -R -h -d -m - .';
   }
   if (op.kind === SWAP) {
-    return '# Unmounted; each side mounts what the other has written.';
+    return 'again';
   }
-  const line = kinds[op.kind].shell(op) ?? `: ${op.kind} ${word(JSON.stringify(op))}`;
-  const masked = op.umask === 0 ? line : `umask ${octal(op.umask)}; ${line}`;
-  if (line.startsWith('exec ') || line.startsWith(':') || (op.user === 0 && op.umask === 0)) {
-    return op.user === 0 ? line : `${line} # by user ${op.user}`;
-  }
+  const line = kinds[op.kind].shell(op);
   const groups = (groupsOf[op.user] ?? []).join(',');
-  return op.user === 0
-    ? `(umask ${octal(op.umask)}; ${line.replace(/ # .*$/, '')})`
-    : `by ${op.user} ${groups} ${word(masked)}`;
+  const calling = /^(sys|slot \d) /.exec(line)?.[0];
+  if (calling !== undefined) {
+    const umask = op.umask === 0 ? '' : `umask ${octal(op.umask)} , `;
+    const user = op.user === 0 ? '' : `as ${op.user} ${groups} , `;
+    return calling + user + umask + line.slice(calling.length);
+  }
+  const masked = op.umask === 0 ? line : `umask ${octal(op.umask)}; ${line}`;
+  if (op.user === 0 || line.startsWith('exec ')) {
+    return op.umask === 0 || line.startsWith('exec ') ? line : `(${masked})`;
+  }
+  return `by ${op.user} ${groups} ${word(masked)}`;
 }
 
 /** Commands that make again what lies in `root`, below the directory `at`. */
@@ -74,7 +156,9 @@ function dump(sys: Sys, root: ByteString, at: ByteString): string[] {
       }
       lines.push(...create(sys, dirfd, name, below, st), ...attributes(sys, dirfd, name, below, st));
       // A directory's mtime goes by what is made in it.
-      after.unshift(`touch -hcd ${timeWord(st.mtime, st.mtimeNsec)} ${pathWord(below)}`);
+      after.unshift(
+        `touch -hcmd ${timeWord(st.mtime, st.mtimeNsec)} ${pathWord(below)}; touch -hcad ${timeWord(st.atime, st.atimeNsec)} ${pathWord(below)}`,
+      );
       if (st.type === c.S_IFDIR) {
         const fd = sys.openat(dirfd, name, c.O_RDONLY | c.O_DIRECTORY | c.O_NOATIME, 0);
         walk(fd, below);
@@ -100,7 +184,7 @@ function create(sys: Sys, dirfd: number, name: ByteString, path: ByteString, st:
     case c.S_IFIFO:
       return [`mknod ${shown} p`];
     case c.S_IFSOCK:
-      return [`: "mknod S_IFSOCK" ${shown}`];
+      return [calls(['mknodat', 'AT_FDCWD', `./${path}`, octal(c.S_IFSOCK | 0o600), 0])];
     default: {
       const letter = st.type === c.S_IFCHR ? 'c' : 'b';
       return [`mknod ${shown} ${letter} ${(st.rdev >> 8) & 0xfff} ${(st.rdev & 0xff) | ((st.rdev >> 12) & 0xfff00)}`];

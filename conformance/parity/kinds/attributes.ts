@@ -5,7 +5,7 @@ import { ERANGE } from 'stratafs/internal/sys/errno';
 import { Stat } from 'stratafs/internal/sys/stat';
 import type { Chooser } from '../chooser.ts';
 import type { Operation } from '../operation.ts';
-import { hexWord, octal, pathWord, timeWord } from '../shell-words.ts';
+import { at, bytes, calls, hex, hexWord, octal, pathWord, room } from '../shell-words.ts';
 import { said, type Turn } from '../turn.ts';
 import {
   ACL_ACCESS,
@@ -32,7 +32,10 @@ const chmod: Kind = {
     flags: by.once(3) ? NOFOLLOW : 0,
   }),
   run: (t, op) => said(t.sys.fchmodat(t.root, op.path, op.mode, op.flags)),
-  shell: (op) => `chmod ${octal(op.mode)} ${pathWord(op.path)}${op.flags === 0 ? '' : ' # AT_SYMLINK_NOFOLLOW'}`,
+  shell: (op) =>
+    op.flags === 0
+      ? calls(['fchmodat', 'AT_FDCWD', at(op.path), octal(op.mode)])
+      : calls(['fchmodat2', 'AT_FDCWD', at(op.path), octal(op.mode), 'AT_SYMLINK_NOFOLLOW']),
 };
 
 const chown: Kind = {
@@ -45,8 +48,8 @@ const chown: Kind = {
     op.off < 0 && op.len < 0 && isWritten(t, op.path, op.flags)
       ? 'EBUSY'
       : said(t.sys.fchownat(t.root, op.path, op.off, op.len, op.flags)),
-  shell: (op) =>
-    `chown ${op.flags === 0 ? '' : '-h '}${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} ${pathWord(op.path)}`,
+  // chown(1) leaves out what seems to change nothing.
+  shell: (op) => calls(['fchownat', 'AT_FDCWD', at(op.path), op.off, op.len, hex(op.flags)]),
 };
 
 /**
@@ -84,16 +87,8 @@ const utimens: Kind = {
     };
   },
   run: (t, op) => said(t.sys.utimensat(t.root, op.path, ...times[op.off], ...times[op.len], op.flags)),
-  shell(op) {
-    const path = `${op.flags === 0 ? '' : '-h '}${pathWord(op.path)}`;
-    const touch = (which: string, [sec, nsec]: readonly [number, number]): string =>
-      nsec === c.UTIME_OMIT
-        ? ':'
-        : nsec === c.UTIME_NOW
-          ? `touch -c${which} ${path}`
-          : `touch -c${which} -d ${timeWord(sec, nsec)} ${path}`;
-    return `${touch('a', times[op.off])}; ${touch('m', times[op.len])} # one utimensat`;
-  },
+  shell: (op) =>
+    calls(['utimensat', 'AT_FDCWD', at(op.path), `pack:q4:${[times[op.off], times[op.len]]}`, hex(op.flags)]),
 };
 
 /** Mostly one that was set before. */
@@ -123,7 +118,9 @@ const setxattr: Kind = {
   run: (t, op) => said(t.sys.setxattrat(t.root, op.path, op.name, Buffer.from(op.value, 'latin1'), op.flags)),
   learn: (known, op) => known.remember(op.path, op.name),
   shell: (op) =>
-    `setfattr -h -n ${op.name} -v ${hexWord(op.value)} ${pathWord(op.path)}${op.flags === 0 ? '' : ` # flags ${op.flags}`}`,
+    op.flags === 0
+      ? `setfattr -h -n ${op.name} -v ${hexWord(op.value)} ${pathWord(op.path)}`
+      : calls(['lsetxattr', at(op.path), op.name, bytes(op.value), op.value.length, op.flags]),
 };
 
 const setCapability: Kind = {
@@ -142,7 +139,8 @@ const setCapability: Kind = {
       known.remember(op.path, op.name);
     }
   },
-  shell: (op) => `setcap ${op.flags === 1 ? '-r' : 'cap_net_raw+ep'} ${pathWord(op.path)}`,
+  shell: (op) =>
+    `setfattr -h ${op.flags === 1 ? `-x ${op.name}` : `-n ${op.name} -v ${hexWord(capability)}`} ${pathWord(op.path)}`,
 };
 
 const setAcl: Kind = {
@@ -164,7 +162,7 @@ const getxattr: Kind = {
     const n = t.sys.getxattrat(t.root, op.path, op.name, t.buf.subarray(0, op.len));
     return n < 0 || op.len === 0 ? said(n) : `= ${t.buf.toString('hex', 0, n)}`;
   },
-  shell: (op) => `getfattr -h --only-values -n ${op.name} ${pathWord(op.path)} | od -An -tx1`,
+  shell: (op) => calls(['lgetxattr', at(op.path), op.name, room(op.len), op.len]),
 };
 
 /**
@@ -187,7 +185,12 @@ const listxattr: Kind = {
     const fits = n > op.len ? some === -ERANGE : some === n || (t.kernel && some === -ERANGE && size > op.len);
     return `${namesIn(t.buf, n).join(' ') || 'none'}${sizes && fits ? '' : ` and another size, ${size} ${some}`}`;
   },
-  shell: (op) => `getfattr -h -m - ${pathWord(op.path)} | sort`,
+  shell: (op) =>
+    calls(
+      ['llistxattr', at(op.path), room(70_000), 70_000],
+      ['llistxattr', at(op.path), room(op.len), op.len],
+      ['llistxattr', at(op.path), '', 0],
+    ),
 };
 
 /** What listxattr(2) filled, sorted. */

@@ -1,7 +1,7 @@
 /** What passes between two descriptors: locks, events, the bytes of a FIFO. */
 import * as c from 'stratafs/internal/sys/constants';
 import { EAGAIN } from 'stratafs/internal/sys/errno';
-import { pathWord } from '../shell-words.ts';
+import { at, type Call, calls, filled, opening, room } from '../shell-words.ts';
 import { digest, said, type Turn } from '../turn.ts';
 import type { Kind, Kinds } from './kind.ts';
 
@@ -41,16 +41,42 @@ const lock: Kind = {
           .join(' ');
       }),
     ),
-  shell: (op) => `flock ${op.mode === c.LOCK_EX ? '-x' : '-s'} ${pathWord(op.path)} flock -n ${pathWord(op.path)} true`,
+  shell(op) {
+    const locked = (type: number): string => `pack:ssx4qqix4:${type},0,${op.off},${op.len},0`;
+    const exclusive = op.mode === c.LOCK_EX;
+    return calls(
+      opening(op.path, op.flags),
+      opening(op.path, op.flags),
+      ['flock', '%1', exclusive ? 'LOCK_EX|LOCK_NB' : 'LOCK_SH|LOCK_NB'],
+      ['flock', '%2', 'LOCK_SH|LOCK_NB'],
+      ['flock', '%2', 'LOCK_EX|LOCK_NB'],
+      ['fcntl', '%1', 'F_OFD_SETLK', locked(exclusive ? c.F_WRLCK : c.F_RDLCK)],
+      ['fcntl', '%2', 'F_OFD_SETLK', locked(c.F_RDLCK)],
+      ['fcntl', '%2', 'F_OFD_GETLK', locked(c.F_WRLCK)],
+    );
+  },
 };
 
-const watched: readonly (readonly [string, (t: Turn, path: string) => void])[] = [
-  ['chmod 640', (t, path) => t.sys.fchmodat(t.root, path, 0o640, 0)],
-  ['touch', (t, path) => t.sys.utimensat(t.root, path, 5, 5, 5, 5, 0)],
-  ['truncate -s 9', (t, path) => t.sys.truncate(`${t.rootPath}/${path}`, 9)],
-  ['setfattr -n user.w -v w', (t, path) => t.sys.setxattrat(t.root, path, 'user.w', Buffer.from('w'), 0)],
-  ['cat', (t, path) => t.opened(path, c.O_RDONLY, 0, (fd) => t.read(fd, 0, 10))],
-  ['>>', (t, path) => t.opened(path, c.O_WRONLY | c.O_APPEND, 0, (fd) => t.write(fd, 'W', -1, 5))],
+/** What is done, and how a script says it. */
+const watched: readonly (readonly [(t: Turn, path: string) => void, (path: string) => readonly Call[]])[] = [
+  [(t, path) => t.sys.fchmodat(t.root, path, 0o640, 0), (path) => [['fchmodat', 'AT_FDCWD', at(path), '0640']]],
+  [
+    (t, path) => t.sys.utimensat(t.root, path, 5, 5, 5, 5, 0),
+    (path) => [['utimensat', 'AT_FDCWD', at(path), 'pack:q4:5,5,5,5', 0]],
+  ],
+  [(t, path) => t.sys.truncate(`${t.rootPath}/${path}`, 9), (path) => [['truncate', at(path), 9]]],
+  [
+    (t, path) => t.sys.setxattrat(t.root, path, 'user.w', Buffer.from('w'), 0),
+    (path) => [['lsetxattr', at(path), 'user.w', 'w', 1, 0]],
+  ],
+  [
+    (t, path) => t.opened(path, c.O_RDONLY, 0, (fd) => t.read(fd, 0, 10)),
+    (path) => [['opened', at(path), 'O_RDONLY|O_NONBLOCK', 'pread64', room(10), 10, 0]],
+  ],
+  [
+    (t, path) => t.opened(path, c.O_WRONLY | c.O_APPEND, 0, (fd) => t.write(fd, 'W', -1, 5)),
+    (path) => [['opened', at(path), 'O_WRONLY|O_APPEND|O_NONBLOCK', 'write', filled('W', 5), 5]],
+  ],
 ];
 
 /** inotify(7): what a watcher of a path is told when something is done to it, a copy-up perhaps. */
@@ -66,14 +92,20 @@ const watch: Kind = {
     const added = sys.inotifyAddWatch(fd, `${t.rootPath}/${op.path}`, 0xfff);
     let events = said(Math.min(0, added));
     if (added >= 0) {
-      watched[op.off][1](t, op.path);
+      watched[op.off][0](t, op.path);
       const n = sys.read(fd, t.buf, 0, t.buf.length);
       events = n === -EAGAIN ? 'nothing' : n < 0 ? said(n) : masks(t.buf, n);
     }
     sys.close(fd);
     return events;
   },
-  shell: (op) => `${watched[op.off][0]} ${pathWord(op.path)} # watched by inotify`,
+  shell: (op) =>
+    calls(
+      ['inotify_init1', 'IN_NONBLOCK'],
+      ['inotify_add_watch', '%', at(op.path), '0xfff'],
+      ...watched[op.off][1](op.path),
+      ['events', '%1'],
+    ),
 };
 
 /** The masks of the events that a read of an inotify descriptor gave. */
@@ -100,7 +132,8 @@ const special: Kind = {
       const n = t.sys.read(fd, t.buf, 0, 100);
       return `opened ${written} ${n < 0 ? said(n) : `${n}:${digest(t.buf.subarray(0, n))}`}`;
     }),
-  shell: (op) => `: "write ${op.len}, read" <>${pathWord(op.path)}`,
+  shell: (op) =>
+    calls(opening(op.path, op.flags), ['write', '%', filled('V', op.len), op.len], ['read', '%', room(100), 100]),
 };
 
 export const betweenKinds: Kinds = { lock, watch, 'special-io': special };

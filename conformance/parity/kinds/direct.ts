@@ -2,7 +2,7 @@
 import { alignedBuffer } from 'stratafs/internal/sys/aligned';
 import * as c from 'stratafs/internal/sys/constants';
 import { EINVAL } from 'stratafs/internal/sys/errno';
-import { pathWord } from '../shell-words.ts';
+import { calls, filled, opening } from '../shell-words.ts';
 import { digest, said } from '../turn.ts';
 import type { Kind, Kinds } from './kind.ts';
 
@@ -23,8 +23,7 @@ const read: Kind = {
       const n = t.sys.pread(fd, room, 0, op.len, op.off);
       return n < 0 ? said(n) : `${n}:${digest(room.subarray(0, n))}`;
     }),
-  shell: (op) =>
-    `dd if=${pathWord(op.path)} iflag=direct,skip_bytes skip=${op.off} bs=${op.len} count=1 status=none | md5sum`,
+  shell: (op) => calls(opening(op.path, c.O_RDONLY | c.O_DIRECT), ['alignedread', '%', op.len, op.off]),
 };
 
 const write: Kind = {
@@ -45,7 +44,13 @@ const write: Kind = {
       return said(n);
     }),
   shell: (op) =>
-    `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} | dd of=${pathWord(op.path)} oflag=direct,seek_bytes conv=nocreat,notrunc seek=${op.off} bs=${op.len} iflag=fullblock status=none`,
+    calls(opening(op.path, c.O_WRONLY | c.O_DIRECT | op.flags), [
+      'pwrite64',
+      '%',
+      `aligned:${filled(op.value, op.len)}`,
+      op.len,
+      op.off,
+    ]),
 };
 
 export const directKinds: Kinds = { 'direct-read': read, 'direct-write': write };

@@ -2,38 +2,13 @@
 import * as c from 'stratafs/internal/sys/constants';
 import { type Stat, StatFs } from 'stratafs/internal/sys/stat';
 import { look } from '../look.ts';
-import { octal, pathWord } from '../shell-words.ts';
+import { at, calls, filled, hex, opening, pathWord, room } from '../shell-words.ts';
 import { said } from '../turn.ts';
 import { modes } from '../vocabulary.ts';
 import type { Kind, Kinds } from './kind.ts';
 
 const accesses: readonly number[] = [c.O_RDONLY, c.O_WRONLY, c.O_RDWR];
 const sizes: readonly number[] = [0, 1, 10, 500, 4096, 9000];
-
-const flagNames: readonly (readonly [number, string])[] = [
-  [c.O_TMPFILE, 'O_TMPFILE'],
-  [c.O_CREAT, 'O_CREAT'],
-  [c.O_EXCL, 'O_EXCL'],
-  [c.O_TRUNC, 'O_TRUNC'],
-  [c.O_APPEND, 'O_APPEND'],
-  [c.O_DIRECTORY, 'O_DIRECTORY'],
-  [c.O_NOFOLLOW, 'O_NOFOLLOW'],
-  [c.O_DIRECT, 'O_DIRECT'],
-  [c.O_PATH, 'O_PATH'],
-  [c.O_NOATIME, 'O_NOATIME'],
-];
-
-/** As open(2) spells them. */
-export function flagsText(flags: number): string {
-  const words = [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_RDWR'][flags & c.O_ACCMODE]];
-  for (const [bit, name] of flagNames) {
-    if ((flags & bit) === bit) {
-      words.push(name);
-      flags &= ~bit;
-    }
-  }
-  return words.join('|');
-}
 
 const create: Kind = {
   weight: 4,
@@ -52,7 +27,12 @@ const create: Kind = {
     }
   },
   shell: (op) =>
-    `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} > ${pathWord(op.path)} # ${flagsText(c.O_WRONLY | c.O_CREAT | op.flags)}, mode ${octal(op.mode)}`,
+    calls(opening(op.path, c.O_WRONLY | c.O_CREAT | op.flags, op.mode), [
+      'write',
+      '%',
+      filled(op.value, op.len),
+      op.len,
+    ]),
 };
 
 const openFlags: readonly number[] = [
@@ -85,13 +65,7 @@ const open: Kind = {
       known.add(op.path, 'file');
     }
   },
-  shell: (op) => {
-    const [path, plain] = [pathWord(op.path), (op.flags & ~c.O_ACCMODE) === 0];
-    const way = ['<', '>>', '<>'][op.flags & c.O_ACCMODE];
-    return plain && op.flags !== c.O_WRONLY
-      ? `: ${way}${path}`
-      : `: "open ${flagsText(op.flags)} ${octal(op.mode)}" ${path}`;
-  },
+  shell: (op) => calls(opening(op.path, op.flags, op.mode)),
 };
 
 /** Made without a name, written, then named. */
@@ -114,14 +88,18 @@ const tmpfile: Kind = {
     }),
   learn: (known, op) => known.add(op.to, 'file'),
   shell: (op) =>
-    `: "open O_TMPFILE ${octal(op.mode)}, write ${op.len}, linkat" ${pathWord(op.path)} ${pathWord(op.to)}`,
+    calls(
+      opening(op.path, c.O_TMPFILE | c.O_RDWR | op.flags, op.mode),
+      ['write', '%', filled(op.value, op.len), op.len],
+      ['linkat', '%', '', 'AT_FDCWD', at(op.to), 'AT_EMPTY_PATH'],
+    ),
 };
 
 const read: Kind = {
   weight: 3,
   choose: (by) => ({ path: by.there('file', 'file', 'any'), off: by.rnd.pick([0, 0, 100, 20_000]), len: 9000 }),
   run: (t, op) => t.opened(op.path, c.O_RDONLY, 0, (fd) => t.read(fd, op.off, op.len)),
-  shell: (op) => `dd if=${pathWord(op.path)} iflag=skip_bytes skip=${op.off} bs=${op.len} count=1 status=none | md5sum`,
+  shell: (op) => calls(opening(op.path, c.O_RDONLY), ['pread64', '%', room(op.len), op.len, op.off]),
 };
 
 const write: Kind = {
@@ -134,19 +112,15 @@ const write: Kind = {
     value: by.rnd.pick(['w', 'x', 'y']),
   }),
   run: (t, op) => t.opened(op.path, c.O_WRONLY | op.flags, 0, (fd) => t.write(fd, op.value, op.off, op.len)),
-  shell: (op) => {
-    const to = pathWord(op.path);
-    const how = (op.flags & c.O_APPEND) === 0 ? `oflag=seek_bytes seek=${op.off}` : 'oflag=append';
-    const keep = (op.flags & c.O_TRUNC) === 0 ? 'nocreat,notrunc' : 'nocreat';
-    return `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} | dd of=${to} conv=${keep} ${how} bs=64K status=none`;
-  },
+  shell: (op) =>
+    calls(opening(op.path, c.O_WRONLY | op.flags), ['pwrite64', '%', filled(op.value, op.len), op.len, op.off]),
 };
 
 const truncate: Kind = {
   weight: 2,
   choose: (by) => ({ path: by.there('file', 'file', 'file', 'any'), len: by.rnd.pick([0, 1, 1000, 4096, 30_000]) }),
   run: (t, op) => said(t.sys.truncate(`${t.rootPath}/${op.path}`, op.len)),
-  shell: (op) => `truncate -c -s ${op.len} ${pathWord(op.path)} # truncate(2)`,
+  shell: (op) => calls(['truncate', at(op.path), op.len]),
 };
 
 const stat: Kind = {
@@ -193,7 +167,7 @@ const statx: Kind = {
     const mask = (op.flags & c.AT_STATX_DONT_SYNC) === 0 ? op.mode : op.mode & c.STATX_BASIC_STATS;
     return found < 0 ? said(found) : `found ${asked(t.stat, mask)}`;
   },
-  shell: (op) => `: "statx mask ${op.mode.toString(16)} flags ${op.flags.toString(16)}" ${pathWord(op.path)}`,
+  shell: (op) => calls(['statx', 'AT_FDCWD', at(op.path), hex(op.flags), hex(op.mode), room(256)]),
 };
 
 const access: Kind = {
@@ -204,11 +178,7 @@ const access: Kind = {
     flags: by.rnd.pick([c.AT_EACCESS, c.AT_EACCESS, c.AT_EACCESS | c.AT_SYMLINK_NOFOLLOW, 0]),
   }),
   run: (t, op) => said(t.sys.faccessat(t.root, op.path, op.mode, op.flags)),
-  shell: (op) =>
-    ['r', 'w', 'x']
-      .map((letter, i) => ((op.mode & (4 >> i)) === 0 ? '' : `test -${letter} ${pathWord(op.path)}`))
-      .filter((line) => line !== '')
-      .join(' && ') || `test -e ${pathWord(op.path)}`,
+  shell: (op) => calls(['faccessat2', 'AT_FDCWD', at(op.path), op.mode, hex(op.flags)]),
 };
 
 const statfs: Kind = {

@@ -6,7 +6,7 @@ import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { EXDEV } from 'stratafs/internal/sys/errno';
 import type { Sys } from 'stratafs/internal/sys/sys';
-import { pathWord } from '../shell-words.ts';
+import { at, type Call, calls, hex, opening } from '../shell-words.ts';
 import { said, type Turn } from '../turn.ts';
 import type { Kind, Kinds } from './kind.ts';
 
@@ -23,21 +23,16 @@ function setFlags(sys: Sys, fd: number, flags: number): number {
   return sys.ioctl(fd, c.FS_IOC_SETFLAGS, word);
 }
 
-function hex(flags: number): string {
+function shown(flags: number): string {
   return flags < 0 ? said(flags) : flags.toString(16);
 }
 
-const lasting: readonly (readonly [number, string])[] = [
-  [c.FS_NODUMP_FL, 'd'],
-  [c.FS_NOATIME_FL, 'A'],
-  [c.FS_SYNC_FL, 'S'],
-  [0, ''],
-];
+const lasting: readonly number[] = [c.FS_NODUMP_FL, c.FS_NOATIME_FL, c.FS_SYNC_FL, 0];
 
 /** Turns one flag over. */
 const chattr: Kind = {
   weight: 2,
-  choose: (by) => ({ path: by.there('file', 'file', 'dir', 'any'), flags: by.rnd.pick(lasting)[0] }),
+  choose: (by) => ({ path: by.there('file', 'file', 'dir', 'any'), flags: by.rnd.pick(lasting) }),
   run: (t, op) =>
     t.opened(op.path, c.O_RDONLY, 0, (fd) => {
       const before = flagsOf(t.sys, fd);
@@ -45,12 +40,9 @@ const chattr: Kind = {
         return said(before);
       }
       const set = setFlags(t.sys, fd, before ^ op.flags);
-      return set < 0 ? said(set) : `${hex(before)} ${hex(flagsOf(t.sys, fd))}`;
+      return set < 0 ? said(set) : `${shown(before)} ${shown(flagsOf(t.sys, fd))}`;
     }),
-  shell: (op) =>
-    op.flags === 0
-      ? `lsattr -d ${pathWord(op.path)}`
-      : `chattr ±${lasting.find(([flag]) => flag === op.flags)![1]} ${pathWord(op.path)}`,
+  shell: (op) => calls(opening(op.path, c.O_RDONLY), ['flags', '%', `^${hex(op.flags)}`]),
 };
 
 /** What is asked of a protected object; `op.to` is another name. */
@@ -71,6 +63,26 @@ const asked: readonly ((t: Turn, path: ByteString, to: ByteString) => number)[] 
   // By the right call: the same row of docs/differences.md on what is told first.
   (t, path) => t.sys.unlinkat(t.root, path, isDirectory(t, path) ? c.AT_REMOVEDIR : 0),
   (t, path) => t.sys.mkdirat(t.root, `${path}/p`, 0o755),
+];
+
+const here = 'AT_FDCWD';
+/** The same in a script, which moves what does not fit too. */
+const askedBy: readonly ((path: ByteString, to: ByteString) => Call)[] = [
+  (path) => ['opened', path, 'O_WRONLY|O_NONBLOCK', 'lseek', 0, 0],
+  (path) => ['opened', path, 'O_WRONLY|O_APPEND|O_NONBLOCK', 'lseek', 0, 0],
+  (path) => ['opened', path, 'O_RDWR|O_TRUNC|O_APPEND|O_NONBLOCK', 'lseek', 0, 0],
+  (path) => ['truncate', path, 3],
+  (path) => ['fchmodat', here, path, '0711'],
+  (path) => ['fchownat', here, path, 1001, -1, 'AT_SYMLINK_NOFOLLOW'],
+  (path) => ['utimensat', here, path, 'pack:q4:1,1,1,1', 0],
+  (path) => ['utimensat', here, path, `pack:q4:0,${c.UTIME_NOW},0,${c.UTIME_NOW}`, 0],
+  (path) => ['lsetxattr', path, 'user.p', 'p', 1, 0],
+  (path) => ['lremovexattr', path, 'user.a'],
+  (path, to) => ['linkat', here, path, here, to, 0],
+  (path, to) => ['renameat2', here, path, here, to, 0],
+  (path, to) => ['renameat2', here, to, here, path, 0],
+  (path) => ['remove', path],
+  (path) => ['mkdirat', here, `${path}/p`, '0755'],
 ];
 
 /** Of what fits: the same row. */
@@ -106,14 +118,18 @@ const protect: Kind = {
       if (set < 0) {
         // A filesystem that does not take the others may have taken these.
         const left = flagsOf(t.sys, fd);
-        return `${said(set)} ${hex(left)} ${left < 0 ? '' : said(setFlags(t.sys, fd, left & ~op.flags))}`;
+        return `${said(set)} ${shown(left)} ${left < 0 ? '' : said(setFlags(t.sys, fd, left & ~op.flags))}`;
       }
       const result = asked[op.off](t, op.path, op.to);
       const during = flagsOf(t.sys, fd);
-      return `flags ${hex(during)} ${said(result)} ${said(setFlags(t.sys, fd, during & ~op.flags))}`;
+      return `flags ${shown(during)} ${said(result)} ${said(setFlags(t.sys, fd, during & ~op.flags))}`;
     }),
   shell: (op) =>
-    `chattr +${(op.flags & c.FS_IMMUTABLE_FL) === 0 ? '' : 'i'}${(op.flags & c.FS_APPEND_FL) === 0 ? '' : 'a'} ${pathWord(op.path)} # call ${op.off} of kinds/flags.ts, to ${pathWord(op.to)}; chattr -ia`,
+    calls(opening(op.path, c.O_RDONLY), ['flags', '%', `+${hex(op.flags)}`], askedBy[op.off](at(op.path), at(op.to)), [
+      'flags',
+      '%',
+      `-${hex(op.flags)}`,
+    ]),
 };
 
 export const flagKinds: Kinds = { chattr, protect };

@@ -4,7 +4,7 @@
  */
 import * as c from 'stratafs/internal/sys/constants';
 import { look } from '../look.ts';
-import { pathWord } from '../shell-words.ts';
+import { at, calls } from '../shell-words.ts';
 import { said } from '../turn.ts';
 import type { Kind, Kinds } from './kind.ts';
 
@@ -35,7 +35,7 @@ const handle: Kind = {
     sys.close(fd);
     return `opened ${shown}`;
   },
-  shell: (op) => `: "name_to_handle_at, open_by_handle_at" ${pathWord(op.path)}`,
+  shell: (op) => calls(['handle', at(op.path), `${op.flags === c.O_PATH ? 'O_PATH' : 'O_RDONLY'}|O_NONBLOCK`]),
 };
 
 export const handleKinds: Kinds = { handle };

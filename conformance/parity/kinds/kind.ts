@@ -12,11 +12,8 @@ export interface Kind {
   run(turn: Turn, op: Operation): string;
   /** What is there after it succeeded. */
   learn?(known: Known, op: Operation): void;
-  /**
-   * The same in a shell in the merged root. `null`: no tool makes this call, so that a script can
-   * only name it.
-   */
-  shell(op: Operation): string | null;
+  /** The same in a shell in the merged root: a tool that makes this very call, or `sys` and `slot` (perl.ts). */
+  shell(op: Operation): string;
 }
 
 export type Kinds = Readonly<Record<string, Kind>>;

@@ -1,7 +1,7 @@
 /** Files that would be too long: RLIMIT_FSIZE, and sizes that only some filesystems hold. */
 import * as c from 'stratafs/internal/sys/constants';
 import type { Sys } from 'stratafs/internal/sys/sys';
-import { pathWord } from '../shell-words.ts';
+import { type Call, calls, filled, opening } from '../shell-words.ts';
 import { said, type Turn } from '../turn.ts';
 import type { Kind, Kinds } from './kind.ts';
 
@@ -22,10 +22,17 @@ function limited(sys: Sys, size: number, act: () => string): string {
   }
 }
 
-const calls: readonly (readonly [string, (t: Turn, fd: number, size: number) => number])[] = [
-  ['pwrite', (t, fd, size) => t.sys.pwrite(fd, t.buf.fill('F', 0, 100), 0, 100, size - 50)],
-  ['pwrite', (t, fd, size) => t.sys.pwrite(fd, t.buf.fill('G', 0, 100), 0, 100, size)],
-  ['ftruncate', (t, fd, size) => t.sys.ftruncate(fd, size + 1)],
+/** What is asked, and how a script says it. */
+const asked: readonly (readonly [(t: Turn, fd: number, size: number) => number, (size: number) => Call])[] = [
+  [
+    (t, fd, size) => t.sys.pwrite(fd, t.buf.fill('F', 0, 100), 0, 100, size - 50),
+    (size) => ['pwrite64', '%', filled('F', 100), 100, size - 50],
+  ],
+  [
+    (t, fd, size) => t.sys.pwrite(fd, t.buf.fill('G', 0, 100), 0, 100, size),
+    (size) => ['pwrite64', '%', filled('G', 100), 100, size],
+  ],
+  [(t, fd, size) => t.sys.ftruncate(fd, size + 1), (size) => ['ftruncate', '%', size + 1]],
 ];
 
 /**
@@ -37,18 +44,22 @@ const tooLong: Kind = {
   choose: (by) => ({
     path: by.there('file', 'file', 'file', 'any'),
     len: by.rnd.pick([FAR, 5000, 100, 9000]),
-    off: by.rnd.below(calls.length),
+    off: by.rnd.below(asked.length),
   }),
   run: (t, op) =>
     t.opened(op.path, c.O_WRONLY, 0, (fd) => {
       t.sys.fstat(fd, t.stat);
       const { size } = t.stat;
-      const call = (): string => said(calls[op.off][1](t, fd, op.len));
+      const call = (): string => said(asked[op.off][0](t, fd, op.len));
       const result = op.len === FAR ? call() : limited(t.sys, op.len, call);
       return `opened ${result} ${op.len === FAR ? said(t.sys.ftruncate(fd, size)) : ''}`;
     }),
-  shell: (op) =>
-    `(${op.len === FAR ? '' : `prlimit --pid $BASHPID --fsize=${op.len}; `}: "${calls[op.off][0]} at ${op.len}" ${pathWord(op.path)})`,
+  shell(op) {
+    const [, call] = asked[op.off];
+    return op.len === FAR
+      ? calls(opening(op.path, c.O_WRONLY), ['size', '%'], call(FAR), ['ftruncate', '%', 'SIZE'])
+      : calls(opening(op.path, c.O_WRONLY), ['limit', op.len], call(op.len));
+  },
 };
 
 export const limitKinds: Kinds = { 'too-long': tooLong };

@@ -3,7 +3,7 @@ import * as c from 'stratafs/internal/sys/constants';
 import type { Dirent } from '../../target.ts';
 import { parseDirents } from '../../targets/sys-door.ts';
 import { readRecords } from '../directories.ts';
-import { pathWord } from '../shell-words.ts';
+import { at, calls, opening, room } from '../shell-words.ts';
 import { said, type Turn } from '../turn.ts';
 import type { Kind, Kinds } from './kind.ts';
 import { visible } from './names.ts';
@@ -18,7 +18,7 @@ const list: Kind = {
       const records = readRecords(t.sys, fd, op.len);
       return typeof records === 'number' ? said(records) : shown(t, fd, records);
     }),
-  shell: (op) => `ls -A ${pathWord(op.path)}`,
+  shell: (op) => calls(opening(op.path, DIRECTORY), ['names', '%', op.len]),
 };
 
 /** Names with types, in the order of the alphabet; positions have to differ. */
@@ -62,7 +62,7 @@ const seekdir: Kind = {
       const result = sought < 0 || typeof rest === 'number' ? said(Math.min(sought, Number(rest))) : 'sought';
       return `${result}${same ? '' : ', and other entries follow'} ${shown(t, fd, all)}`;
     }),
-  shell: (op) => `: "seekdir to record ${op.off}" ${pathWord(op.path)}`,
+  shell: (op) => calls(opening(op.path, DIRECTORY), ['seek', '%', op.off, op.len]),
 };
 
 /**
@@ -116,7 +116,14 @@ const changing: Kind = {
     }
   },
   shell: (op) =>
-    `: "list" ${pathWord(op.path)}; ${['mkdir', 'unlink', 'rmdir'][op.off]} ${pathWord(op.to)} # before the second getdents`,
+    calls(
+      opening(op.path, DIRECTORY),
+      ['getdents64', '%', room(300), 300],
+      op.off === 0
+        ? ['mkdirat', 'AT_FDCWD', at(op.to), '0755']
+        : ['unlinkat', 'AT_FDCWD', at(op.to), op.off === 1 ? 0 : 'AT_REMOVEDIR'],
+      ['names', '%', 300],
+    ),
 };
 
 function names(records: readonly Dirent[]): string[] {

@@ -4,7 +4,7 @@ import * as c from 'stratafs/internal/sys/constants';
 import { Stat } from 'stratafs/internal/sys/stat';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import { listNames } from '../directories.ts';
-import { octal, pathWord, word } from '../shell-words.ts';
+import { at, type Call, calls, octal, pathWord, room, word } from '../shell-words.ts';
 import { said, type Turn } from '../turn.ts';
 import { blockDevices, charDevices, modes, targets } from '../vocabulary.ts';
 import type { Kind, Kinds } from './kind.ts';
@@ -14,8 +14,8 @@ const mkdir: Kind = {
   choose: (by) => ({ path: by.free(), mode: by.rnd.pick(by.once(2) ? [0o777, 0o755] : modes) }),
   run: (t, op) => said(t.sys.mkdirat(t.root, op.path, op.mode)),
   learn: (known, op) => known.add(op.path, 'dir'),
-  // -m would be a chmod.
-  shell: (op) => `mkdir ${pathWord(op.path)} # mode ${octal(op.mode)}`,
+  // mkdir -m would be a chmod.
+  shell: (op) => calls(['mkdirat', 'AT_FDCWD', at(op.path), octal(op.mode)]),
 };
 
 const rmdir: Kind = {
@@ -39,7 +39,7 @@ const removeTree: Kind = {
   choose: (by) => ({ path: by.there('empty', 'empty', 'dir', 'file') }),
   run: (t, op) => (op.path === '.' ? 'EINVAL' : removed(t, t.root, op.path)),
   learn: (known, op) => known.remove(op.path),
-  shell: (op) => `rm -r ${pathWord(op.path)}`,
+  shell: (op) => `rm -r --interactive=never ${pathWord(op.path)}`,
 };
 
 /** rm -r: what it could not remove, with errnos; the errno of the top itself first. */
@@ -81,7 +81,7 @@ export function visible(sys: Sys, kernel: boolean, dirfd: number, names: readonl
   return kernel ? names.filter((name) => sys.statx(dirfd, name, c.AT_SYMLINK_NOFOLLOW, st) !== -2) : names;
 }
 
-function rename(weight: number, flags: number, flagName: string | null): Kind {
+function rename(weight: number, flags: number, flagName: string | 0): Kind {
   return {
     weight,
     choose(by) {
@@ -97,10 +97,8 @@ function rename(weight: number, flags: number, flagName: string | null): Kind {
         known.move(op.path, op.to);
       }
     },
-    shell: (op) =>
-      flagName === null
-        ? `mv -T ${pathWord(op.path)} ${pathWord(op.to)}`
-        : `: "renameat2 ${flagName}" ${pathWord(op.path)} ${pathWord(op.to)}`,
+    // mv copies where a rename is EXDEV.
+    shell: (op) => calls(['renameat2', 'AT_FDCWD', at(op.path), 'AT_FDCWD', at(op.to), flagName]),
   };
 }
 
@@ -127,39 +125,38 @@ const readlink: Kind = {
     const target = t.sys.readlinkat(t.root, op.path, op.len);
     return typeof target === 'number' ? said(target) : `to ${target}`;
   },
-  shell: (op) => `readlink ${pathWord(op.path)} # into ${op.len} bytes`,
+  shell: (op) => calls(['readlinkat', 'AT_FDCWD', at(op.path), room(op.len), op.len]),
 };
 
-const special: readonly (readonly [number, string, readonly number[]])[] = [
-  [c.S_IFIFO, 'p', [0]],
-  [c.S_IFSOCK, 's', [0]],
-  [c.S_IFCHR, 'c', charDevices],
-  [c.S_IFBLK, 'b', blockDevices],
-  [c.S_IFREG, '', [0]],
+const special: readonly (readonly [number, readonly number[]])[] = [
+  [c.S_IFIFO, [0]],
+  [c.S_IFSOCK, [0]],
+  [c.S_IFCHR, charDevices],
+  [c.S_IFBLK, blockDevices],
+  [c.S_IFREG, [0]],
 ];
 
 const mknod: Kind = {
   weight: 3,
   choose(by) {
-    const [type, , devices] = by.rnd.pick(special);
+    const [type, devices] = by.rnd.pick(special);
     return { path: by.free(), mode: type | by.rnd.pick(modes), off: by.rnd.pick(devices) };
   },
   run: (t, op) => said(t.sys.mknodat(t.root, op.path, op.mode, op.off)),
   learn: (known, op) => known.add(op.path, (op.mode & c.S_IFMT) === c.S_IFREG ? 'file' : 'other'),
-  shell(op) {
-    const letter = special.find(([type]) => type === (op.mode & c.S_IFMT))![1];
-    if (letter === '' || letter === 's') {
-      return `: mknod ${pathWord(op.path)} ${octal(op.mode)}`;
-    }
-    const device = letter === 'p' ? '' : ` ${(op.off >> 8) & 0xfff} ${(op.off & 0xff) | ((op.off >> 12) & 0xfff00)}`;
-    return `mknod ${pathWord(op.path)} ${letter}${device} # mode ${octal(op.mode & 0o7777)}`;
-  },
+  // mknod(1) knows neither sockets nor files, and not every mode.
+  shell: (op) => calls(['mknodat', 'AT_FDCWD', at(op.path), octal(op.mode), op.off]),
 };
 
 /** One byte more than this does not fit, with its NUL. */
 const PATH_MAX = 4095;
 
 /** Every call that takes a name, with one of `len` bytes; and a path of the greatest length, or one more. */
+function created(sys: Sys, root: number, path: ByteString): number {
+  const fd = sys.openat(root, path, c.O_WRONLY | c.O_CREAT, 0o600);
+  return fd < 0 ? fd : sys.close(fd);
+}
+
 const longNames: Kind = {
   weight: 3,
   choose: (by) => ({
@@ -182,7 +179,7 @@ const longNames: Kind = {
       () => sys.statx(root, other, c.AT_SYMLINK_NOFOLLOW, t.stat),
       () => sys.fchmodat(root, name, 0o711, 0),
       () => sys.setxattrat(root, name, 'user.long', Buffer.from('x'), 0),
-      () => sys.close(sys.openat(root, other, c.O_WRONLY | c.O_CREAT, 0o600)),
+      () => created(sys, root, other),
       () => sys.fchownat(root, name, 1000, 1000, c.AT_SYMLINK_NOFOLLOW),
       () => sys.utimensat(root, name, 1, 1, 1, 1, 0),
       () => sys.getxattrat(root, name, 'user.long', t.buf),
@@ -193,7 +190,41 @@ const longNames: Kind = {
     const gone = [name, other].map((path) => [sys.unlinkat(root, path, 0), sys.unlinkat(root, path, c.AT_REMOVEDIR)]);
     return [made, called, ...gone.flat()].map(said).join(' ');
   },
-  shell: (op) => `mkdir ${pathWord(op.path)}/$(printf '%0${op.len}d' 0) # call ${op.off} on a name of ${op.len} bytes`,
+  shell(op) {
+    const name = at(`${op.path}/${'l'.repeat(op.len)}`);
+    const other = at(`${op.path}/${'m'.repeat(op.len)}`);
+    const here = 'AT_FDCWD';
+    const called: readonly (readonly Call[])[] = [
+      [['renameat2', here, name, here, other, 0]],
+      [['linkat', here, at(op.to), here, other, 0]],
+      [['symlinkat', 'a', here, other]],
+      [['mknodat', here, other, octal(c.S_IFIFO | 0o600), 0]],
+      [['faccessat2', here, name, 0, 0]],
+      [['statx', here, other, 'AT_SYMLINK_NOFOLLOW', 'STATX_BASIC_STATS', room(256)]],
+      [['fchmodat', here, name, '0711']],
+      [['lsetxattr', name, 'user.long', 'x', 1, 0]],
+      [['creat', other, '0600']],
+      [['fchownat', here, name, 1000, 1000, 'AT_SYMLINK_NOFOLLOW']],
+      [['utimensat', here, name, 'pack:q4:1,1,1,1', 0]],
+      [['lgetxattr', name, 'user.long', room(300), 300]],
+      [['renameat2', here, name, here, other, 'RENAME_NOREPLACE']],
+      [
+        [
+          'statx',
+          here,
+          `${op.path}/${'l'.repeat(op.len)}/`.padEnd(PATH_MAX + op.len - 255, './'),
+          0,
+          'STATX_BASIC_STATS',
+          room(256),
+        ],
+      ],
+    ];
+    const gone = [name, other].flatMap((path): Call[] => [
+      ['unlinkat', here, path, 0],
+      ['unlinkat', here, path, 'AT_REMOVEDIR'],
+    ]);
+    return calls(['mkdirat', here, name, '0700'], ...called[op.off], ...gone);
+  },
 };
 
 export const nameKinds: Kinds = {
@@ -201,7 +232,7 @@ export const nameKinds: Kinds = {
   rmdir,
   unlink,
   'rm -r': removeTree,
-  rename: rename(5, 0, null),
+  rename: rename(5, 0, 0),
   'rename-noreplace': rename(3, c.RENAME_NOREPLACE, 'RENAME_NOREPLACE'),
   'rename-exchange': rename(3, c.RENAME_EXCHANGE, 'RENAME_EXCHANGE'),
   link,

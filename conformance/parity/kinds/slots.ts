@@ -8,11 +8,10 @@ import type { Chooser } from '../chooser.ts';
 import type { Slot } from '../known.ts';
 import { look } from '../look.ts';
 import type { Operation } from '../operation.ts';
-import { octal, pathWord, timeWord } from '../shell-words.ts';
+import { at, type Call, calls, callWords, filled, hex, octal, opening, room } from '../shell-words.ts';
 import { digest, said, type Turn } from '../turn.ts';
 import { groups, modes, owners, times } from '../vocabulary.ts';
 import { isWritten } from './attributes.ts';
-import { flagsText } from './files.ts';
 import type { Kind, Kinds } from './kind.ts';
 
 const sizes: readonly number[] = [1, 10, 500, 4096, 9000];
@@ -30,6 +29,10 @@ const real = (slot: Slot): boolean => (slot.flags & c.O_PATH) === 0;
 /** The descriptor of a slot, as a shell script counts them. */
 function fd(slot: number): number {
   return slot + 3;
+}
+
+function intoSlot(slot: number, call: Call): string {
+  return `slot ${fd(slot)} ${callWords([call])}`;
 }
 
 const open: Kind = {
@@ -51,10 +54,8 @@ const open: Kind = {
   learn(known, op) {
     known.slots[op.slot] = { flags: op.flags, type: known.type(op.path) ?? 'file' };
   },
-  shell(op) {
-    const way = ['<', '>>', '<>'][op.flags & c.O_ACCMODE];
-    return `exec ${fd(op.slot)}${way}${pathWord(op.path)} # ${flagsText(op.flags)}`;
-  },
+  // The shell's own redirections open with other flags.
+  shell: (op) => intoSlot(op.slot, opening(op.path, op.flags)),
 };
 
 const openTmpfile: Kind = {
@@ -74,7 +75,7 @@ const openTmpfile: Kind = {
   learn(known, op) {
     known.slots[op.slot] = { flags: c.O_RDWR, type: 'file' };
   },
-  shell: (op) => `: "open ${flagsText(op.flags)} ${octal(op.mode)} as ${fd(op.slot)}" ${pathWord(op.path)}`,
+  shell: (op) => intoSlot(op.slot, opening(op.path, op.flags, op.mode)),
 };
 
 const link: Kind = {
@@ -82,7 +83,7 @@ const link: Kind = {
   choose: (by) => ({ slot: by.slot(named), to: by.free(), ...(by.once(4) ? {} : { user: 0 }) }),
   run: (t, op) => said(t.sys.linkat(t.slots[op.slot], '', t.root, op.to, c.AT_EMPTY_PATH)),
   learn: (known, op) => known.add(op.to, 'file'),
-  shell: (op) => `ln -LT /proc/self/fd/${fd(op.slot)} ${pathWord(op.to)}`,
+  shell: (op) => calls(['linkfd', fd(op.slot), at(op.to)]),
 };
 
 const close: Kind = {
@@ -104,13 +105,16 @@ function onSlot(
   fits: (slot: Slot) => boolean,
   choose: (by: Chooser) => Partial<Operation>,
   run: (t: Turn, fd: number, op: Operation) => string,
-  shell: (op: Operation, fd: number) => string,
+  shell: (op: Operation, fd: number) => Call | readonly Call[],
 ): Kind {
   return {
     weight,
     choose: (by) => ({ slot: by.slot(fits), ...choose(by) }),
     run: (t, op) => run(t, t.slots[op.slot], op),
-    shell: (op) => shell(op, fd(op.slot)),
+    shell(op) {
+      const said = shell(op, fd(op.slot));
+      return calls(...(typeof said[0] === 'string' ? [said as Call] : (said as readonly Call[])));
+    },
   };
 }
 
@@ -121,8 +125,7 @@ const read = onSlot(
   readable,
   range,
   (t, at, op) => t.read(at, op.off, op.len),
-  (op, n) =>
-    `dd if=/proc/self/fd/${n} iflag=skip_bytes skip=${op.off} bs=${op.len} count=1 status=none | md5sum # pread`,
+  (op, n) => ['pread64', n, room(op.len), op.len, op.off],
 );
 
 const write = onSlot(
@@ -130,8 +133,7 @@ const write = onSlot(
   writable,
   (by) => ({ ...range(by), value: by.rnd.pick(['P', 'Q']) }),
   (t, at, op) => t.write(at, op.value, op.off, op.len),
-  (op, n) =>
-    `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} | dd oflag=seek_bytes seek=${op.off} conv=notrunc bs=64K status=none >&${n} # pwrite`,
+  (op, n) => ['pwrite64', n, filled(op.value, op.len), op.len, op.off],
 );
 
 /** Where the descriptor stands: reads and writes move it. */
@@ -140,7 +142,10 @@ const stream = onSlot(
   writable,
   (by) => ({ len: by.rnd.pick(sizes), value: by.rnd.pick(['R', 'S']) }),
   (t, at, op) => `${t.write(at, op.value, -1, op.len)} ${said(t.sys.lseek(at, 0, c.SEEK_CUR))}`,
-  (op, n) => `head -c ${op.len} /dev/zero | tr '\\0' ${op.value} >&${n}`,
+  (op, n) => [
+    ['write', n, filled(op.value, op.len), op.len],
+    ['lseek', n, 0, 'SEEK_CUR'],
+  ],
 );
 
 const truncate = onSlot(
@@ -148,23 +153,23 @@ const truncate = onSlot(
   writable,
   (by) => ({ len: by.rnd.pick([0, 1, 4096, 5000, 30_000]) }),
   (t, at, op) => said(t.sys.ftruncate(at, op.len)),
-  (op, n) => `truncate -s ${op.len} /proc/self/fd/${n} # ftruncate`,
+  (op, n) => ['ftruncate', n, op.len],
 );
 
-const fallocateModes: readonly (readonly [number, string])[] = [
-  [0, ''],
-  [c.FALLOC_FL_KEEP_SIZE, '-n'],
-  [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
-  [c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE, '-p'],
-  [c.FALLOC_FL_ZERO_RANGE, '-z'],
-  [c.FALLOC_FL_ZERO_RANGE | c.FALLOC_FL_KEEP_SIZE, '-z -n'],
+const fallocateModes: readonly number[] = [
+  0,
+  c.FALLOC_FL_KEEP_SIZE,
+  c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE,
+  c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_KEEP_SIZE,
+  c.FALLOC_FL_ZERO_RANGE,
+  c.FALLOC_FL_ZERO_RANGE | c.FALLOC_FL_KEEP_SIZE,
 ];
 
 const FUSE_MODES: number = c.FALLOC_FL_KEEP_SIZE | c.FALLOC_FL_PUNCH_HOLE | c.FALLOC_FL_ZERO_RANGE;
-const foreignModes: readonly (readonly [number, string])[] = [
-  [c.FALLOC_FL_COLLAPSE_RANGE, '-c'],
-  [c.FALLOC_FL_INSERT_RANGE, '-i'],
-  [c.FALLOC_FL_UNSHARE_RANGE, '--unshare'],
+const foreignModes: readonly number[] = [
+  c.FALLOC_FL_COLLAPSE_RANGE,
+  c.FALLOC_FL_INSERT_RANGE,
+  c.FALLOC_FL_UNSHARE_RANGE,
 ];
 /** No file ends at twice this, and Linux says so (EFBIG) after all other looks, before it asks a filesystem. */
 const NOWHERE = 2 ** 62;
@@ -185,21 +190,19 @@ const fallocate = onSlot(
   3,
   writable,
   (by) => {
-    const flags = by.rnd.pick(by.once(12) ? foreignModes : fallocateModes)[0];
+    const flags = by.rnd.pick(by.once(12) ? foreignModes : fallocateModes);
     return { flags, off: by.rnd.pick(offsets), len: by.rnd.pick([1, 4096, 8192]) };
   },
   allocate,
-  (op, n) => {
-    const [, option] = [...fallocateModes, ...foreignModes].find(([mode]) => mode === op.flags)!;
-    return `fallocate ${option} -o ${op.off} -l ${op.len} /proc/self/fd/${n}`;
-  },
+  (op, n) => ['fallocate', n, hex(op.flags), op.off, op.len],
 );
 
 const copy: Kind = {
   weight: 3,
   choose: (by) => ({ ...range(by), slot: by.slot(readable), other: by.slot(writable), mode: by.rnd.pick(offsets) }),
   run: (t, op) => said(t.sys.copyFileRange(t.slots[op.slot], op.off, t.slots[op.other], op.mode, op.len)),
-  shell: (op) => `: "copy_file_range ${fd(op.slot)} at ${op.off} to ${fd(op.other)} at ${op.mode}, ${op.len} bytes"`,
+  shell: (op) =>
+    calls(['copy_file_range', fd(op.slot), `pack:q:${op.off}`, fd(op.other), `pack:q:${op.mode}`, op.len, 0]),
 };
 
 const seek = onSlot(
@@ -214,7 +217,7 @@ const seek = onSlot(
     const dir = t.sys.fstat(at, t.stat) === 0 && t.stat.type === c.S_IFDIR;
     return said(dir ? t.sys.lseek(at, 0, c.SEEK_SET) : t.sys.lseek(at, op.off, op.flags));
   },
-  (op, n) => `: "lseek ${n} ${op.off} whence ${op.flags}"`,
+  (op, n) => ['position', n, op.off, op.flags],
 );
 
 const sync = onSlot(
@@ -222,7 +225,7 @@ const sync = onSlot(
   real,
   (by) => ({ flags: by.rnd.below(3) }),
   (t, at, op) => said(op.flags === 2 ? t.sys.syncfs(at) : op.flags === 1 ? t.sys.fdatasync(at) : t.sys.fsync(at)),
-  (op, n) => `sync ${['', '-d', '-f'][op.flags]} /proc/self/fd/${n}`,
+  (op, n) => [['fsync', 'fdatasync', 'syncfs'][op.flags], n],
 );
 
 const fstat = onSlot(
@@ -230,7 +233,7 @@ const fstat = onSlot(
   () => true,
   () => ({}),
   (t, at) => look(t, at, ''),
-  (_op, n) => `stat -Lc '%F %a %u %g %s %h %b' /proc/self/fd/${n}`,
+  (_op, n) => ['statx', n, '', 'AT_EMPTY_PATH', 'STATX_BASIC_STATS', room(256)],
 );
 
 const chmod = onSlot(
@@ -238,7 +241,7 @@ const chmod = onSlot(
   real,
   (by) => ({ mode: by.rnd.pick(modes) }),
   (t, at, op) => said(t.sys.fchmod(at, op.mode)),
-  (op, n) => `chmod ${octal(op.mode)} /proc/self/fd/${n}`,
+  (op, n) => ['fchmod', n, octal(op.mode)],
 );
 
 const chown = onSlot(
@@ -252,7 +255,7 @@ const chown = onSlot(
     op.off < 0 && op.len < 0 && isWritten(t, '', at)
       ? 'EBUSY'
       : said(t.sys.fchownat(at, '', op.off, op.len, c.AT_EMPTY_PATH)),
-  (op, n) => `chown ${op.off < 0 ? '' : op.off}:${op.len < 0 ? '' : op.len} /proc/self/fd/${n}`,
+  (op, n) => ['fchownat', n, '', op.off, op.len, 'AT_EMPTY_PATH'],
 );
 
 const utimens = onSlot(
@@ -260,8 +263,7 @@ const utimens = onSlot(
   real,
   (by) => ({ off: by.rnd.below(times.length), len: by.rnd.below(times.length) }),
   (t, at, op) => said(t.sys.utimensat(at, '', ...times[op.off], ...times[op.len], c.AT_EMPTY_PATH)),
-  (op, n) =>
-    `touch -cmd ${timeWord(...times[op.len])} /proc/self/fd/${n} # futimens, atime ${timeWord(...times[op.off])}`,
+  (op, n) => ['utimensat', n, '', `pack:q4:${[times[op.off], times[op.len]]}`, 'AT_EMPTY_PATH'],
 );
 
 /** The four calls on a descriptor, one after another. */
@@ -281,7 +283,12 @@ const xattrs = onSlot(
     const removed = op.flags === 1 ? said(t.sys.fremovexattr(at, op.name)) : '';
     return [said(set), value, said(listed), removed].join(' ');
   },
-  (op, n) => `setfattr -n ${op.name} -v ${op.value} /proc/self/fd/${n} # flags ${op.flags}`,
+  (op, n) => [
+    ['fsetxattr', n, op.name, op.value, op.value.length, op.flags],
+    ['fgetxattr', n, op.name, room(300), 300],
+    ['flistxattr', n, room(70_000), 70_000],
+    ...(op.flags === 1 ? [['fremovexattr', n, op.name]] : []),
+  ],
 );
 
 /** Held as long as the descriptor is open, whatever becomes of the file. */
@@ -290,7 +297,7 @@ const lock = onSlot(
   real,
   (by) => ({ flags: by.rnd.pick([c.LOCK_SH, c.LOCK_EX, c.LOCK_UN]) }),
   (t, at, op) => said(t.sys.flock(at, op.flags | c.LOCK_NB)),
-  (op, n) => `flock -n ${op.flags === c.LOCK_SH ? '-s' : op.flags === c.LOCK_EX ? '-x' : '-u'} ${n}`,
+  (op, n) => ['flock', n, op.flags | c.LOCK_NB],
 );
 
 /** tmpfs allocates a page for a hole that is read through a mapping, and not for one that FUSE reads for its cache. */
@@ -330,7 +337,20 @@ const map = onSlot(
     const synced = op.flags === 2 ? sys.msync(address, length, c.MS_SYNC) : 0;
     return ['mapped', seen, said(written), said(synced), said(sys.munmap(address, length))].join(' ');
   },
-  (op, n) => `: "mmap ${n}, ${['MAP_PRIVATE', 'MAP_SHARED', 'MAP_SHARED, written'][op.flags]} at ${op.off}"`,
+  (op, n) => {
+    const length = 16_384;
+    const protection = op.flags === 2 ? 'PROT_READ|PROT_WRITE' : 'PROT_READ';
+    const stored: readonly Call[] = [
+      ['poke', n, '%', op.off, filled(op.value, STORED)],
+      ['msync', '%', length, 'MS_SYNC'],
+    ];
+    return [
+      ['mmap', 0, length, protection, op.flags > 0 ? 'MAP_SHARED' : 'MAP_PRIVATE', n, 0],
+      ['peek', n, '%', 2000],
+      ...(op.flags === 2 ? stored : []),
+      ['munmap', '%', length],
+    ];
+  },
 );
 
 export const slotKinds: Kinds = {

@@ -7,7 +7,7 @@
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { EINVAL, ENODATA, EPERM } from 'stratafs/internal/sys/errno';
-import { octal, pathWord } from '../shell-words.ts';
+import { at, type Call, calls, octal } from '../shell-words.ts';
 import { said, type Turn } from '../turn.ts';
 import { modes } from '../vocabulary.ts';
 import type { Kind, Kinds } from './kind.ts';
@@ -58,6 +58,12 @@ function refused(refusal: number, expected: number, plain: () => number): string
   return refusal === -expected || refusal === result ? said(result) : `refused with ${said(refusal)}`;
 }
 
+function inItsDirectory(path: ByteString, act: (name: ByteString) => Call): string {
+  const slash = path.lastIndexOf('/');
+  const dir = at(`${path.slice(0, slash + 1)}.`);
+  return calls(['openat', 'AT_FDCWD', dir, 'O_PATH|O_DIRECTORY', 0], act(path.slice(slash + 1)));
+}
+
 const rename: Kind = {
   weight: 3,
   // Only root puts a directory's mark back.
@@ -89,7 +95,7 @@ const rename: Kind = {
       known.move(op.path, op.to);
     }
   },
-  shell: (op) => `: "renameat2 RENAME_WHITEOUT" ${pathWord(op.path)} ${pathWord(op.to)}`,
+  shell: (op) => inItsDirectory(op.path, (name) => ['whiteout', '%', name, at(op.to)]),
 };
 
 const mknod: Kind = {
@@ -106,7 +112,7 @@ const mknod: Kind = {
         return made < 0 ? made : t.sys.unlinkat(at.dir, at.name, 0);
       });
     }),
-  shell: (op) => `mknod ${pathWord(op.path)} c 0 0 && rm ${pathWord(op.path)} # mode ${octal(op.mode)}`,
+  shell: (op) => inItsDirectory(op.path, (name) => ['whiteout', '%', name, '', octal(op.mode)]),
 };
 
 export const whiteoutKinds: Kinds = { 'rename-whiteout': rename, 'mknod-whiteout': mknod };
