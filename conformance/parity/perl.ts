@@ -89,7 +89,7 @@ const shown: Readonly<Record<string, Part>> = {
     needs: ['records'],
   },
   statx: {
-    perl: String.raw`do { my @s = unpack 'LLQLLLSx2QQQQ(qLx4)4', $_[5];
+    perl: `do { my @s = unpack 'LLQLLLSx2QQQQ(qLx4)4', $_[5];
     sprintf 'found %x %o %d:%d %dl %dB %db mtime %d.%09d', @s[0, 6, 4, 5, 3, 8, 9, 17, 18] }`,
   },
 };
@@ -137,7 +137,7 @@ sub aligned { my ($bytes) = @_; push @kept, my $room = \("\0" x (length($bytes) 
     needs: ['aligned', 'runs', 'pread64'],
   },
   opened: {
-    perl: String.raw`# Opened, used by one call, and closed again: PATH FLAGS CALL ARGUMENT...
+    perl: `# Opened, used by one call, and closed again: PATH FLAGS CALL ARGUMENT...
 $call{opened} = sub {
   my ($path, $flags, $name, @args) = @_;
   my $fd = syscall $nr{openat}, -100, $path, value($flags), 0;
@@ -151,17 +151,17 @@ $call{opened} = sub {
     needs: ['openat', 'close'],
   },
   remove: {
-    perl: String.raw`# A directory or anything else, by the call that fits.
+    perl: `# A directory or anything else, by the call that fits.
 $call{remove} = sub { my ($path) = @_; my $r = syscall $nr{unlinkat}, -100, $path, !-l $path && -d _ ? 0x200 : 0; $r < 0 ? failed() : $r };`,
     needs: ['unlinkat'],
   },
   position: {
-    perl: String.raw`# lseek; what a directory's positions mean is its filesystem's.
+    perl: `# lseek; what a directory's positions mean is its filesystem's.
 $call{position} = sub { my ($fd, $off, $whence) = map { value($_) } @_; my $r = syscall $nr{lseek}, $fd, -d "/proc/self/fd/$fd" ? (0, 0) : ($off, $whence); $r < 0 ? failed() : $r };`,
     needs: ['lseek'],
   },
   linkfd: {
-    perl: String.raw`# linkat by AT_EMPTY_PATH, or by /proc, for who may not do that.
+    perl: `# linkat by AT_EMPTY_PATH, or by /proc, for who may not do that.
 $call{linkfd} = sub {
   my ($fd, $path, $none) = (value($_[0]), $_[1], '');
   my $r = syscall $nr{linkat}, $fd, $none, -100, $path, 0x1000;
@@ -202,7 +202,7 @@ $call{peek} = sub {
     needs: ['lseek', 'process_vm_readv', 'runs'],
   },
   poke: {
-    perl: String.raw`# Stores through a mapping, but nothing between the end of the file and of its last page.
+    perl: `# Stores through a mapping, but nothing between the end of the file and of its last page.
 $call{poke} = sub {
   my ($fd, $at, $off, $bytes) = map { value($_) } @_;
   my $size = -s "/proc/self/fd/$fd" || 0;
@@ -238,12 +238,12 @@ $call{events} = sub {
     needs: ['read'],
   },
   names: {
-    perl: String.raw`# All that a directory still lists, by calls with so much room.
+    perl: `# All that a directory still lists, by calls with so much room.
 $call{names} = sub { '[' . join(' ', sort map { $_->[1] } rest(map { value($_) } @_)) . ']' };`,
     needs: ['records'],
   },
   seek: {
-    perl: String.raw`# From a position in the middle: what follows.
+    perl: `# From a position in the middle: what follows.
 $call{seek} = sub {
   my ($fd, $index, $room) = map { value($_) } @_;
   my @all = rest($fd, $room);
@@ -266,7 +266,7 @@ $call{limit} = sub {
 };`,
     needs: ['prlimit64'],
   },
-  size: { perl: String.raw`$call{size} = sub { $word{SIZE} = -s '/proc/self/fd/' . value($_[0]) || 0; () };` },
+  size: { perl: `$call{size} = sub { $word{SIZE} = -s '/proc/self/fd/' . value($_[0]) || 0; () };` },
   whiteout: {
     perl: String.raw`# Has a call leave a whiteout at a name, and takes that away with what it marked; where whiteouts are refused, the plain call.
 $call{whiteout} = sub {
@@ -306,7 +306,7 @@ const ofOthers: Readonly<Record<string, number>> = {
   O_TMPFILE: 0o20200000,
 };
 
-const start = String.raw`#!/usr/bin/perl
+const start = `#!/usr/bin/perl
 # System calls by their own names, one after another: NAME ARGUMENT... , NAME ARGUMENT...
 # % is the descriptor or address that was made last, %1 the first. C*500 is C 500 times, room:N room for N bytes.
 my (@made, @kept, @said, @last, %call, %show);
