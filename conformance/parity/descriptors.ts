@@ -70,10 +70,10 @@ export class Descriptors {
 
   /**
    * "A lower file that is open for reading and is unlinked or replaced": from here on the two are
-   * different files, and the slot is closed.
+   * different files, and the slot is closed. What is read is still the same.
    */
-  adrift(slot: number): boolean {
-    if (slot < 0) {
+  adrift(slot: number, op: Operation, expected: string, got: string): boolean {
+    if (slot < 0 || (reading.includes(op.kind) && withoutLooks(expected) !== withoutLooks(got))) {
       return false;
     }
     const [kernel, ours] = [this.#kernel, this.#ours];
@@ -116,6 +116,13 @@ export class Descriptors {
       slots.some((fd) => fd >= 0 && sys.fstat(fd, open) === 0 && open.ino === st.ino && open.type === c.S_IFREG)
     );
   }
+}
+
+/** What changes nothing in the file that a slot is. */
+const reading: readonly string[] = ['slot-read', 'slot-seek'];
+
+function withoutLooks(result: string): string {
+  return result.replace(/ \| .*$/s, '');
 }
 
 /** Of a mapping: without the digest of what it shows. */

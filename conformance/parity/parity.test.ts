@@ -11,6 +11,20 @@ function parity(...args: string[]): { code: number | null; lines: string[] } {
   return { code: status, lines: stdout.trimEnd().split('\n') };
 }
 
+test('sides that are alike are not found out, and their uppers are exchanged', { timeout: 240_000 }, (ctx) => {
+  const reason = unavailable();
+  if (reason !== null) {
+    ctx.skip(reason);
+  }
+  const seed = process.env.STRATA_SEED ?? '1';
+  const { code, lines } = parity('--ops', '2000', '--seed', seed, '--mode', 'defaults', '--shrinks', '0');
+  expect(lines.slice(-2)).toEqual([
+    expect.stringMatching(/^mode defaults, [1-9]\d* swaps each way/),
+    `ops 2000, mismatches 0, seed ${seed}`,
+  ]);
+  expect(code).toBe(0);
+});
+
 test('a side that is mounted with another option is found out, and the case is a short script', {
   timeout: 240_000,
 }, (ctx) => {

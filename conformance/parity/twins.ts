@@ -109,9 +109,10 @@ export class Twins {
     const judged = [kernel, ours].some((result) => /^(EACCES|EPERM|ESTALE|EBUSY)\b/.test(result));
     // The VFS clips a copy to the size that the inode has been seen with, perhaps to nothing, before it judges
     // whether the ranges overlap; watchers hear of suid that goes.
-    const unclipped = op.kind === 'slot-copy' && ours.startsWith('EINVAL');
-    const clipped = ['slot-copy', 'watch'].includes(op.kind) && !isFailure(kernel) && (!isFailure(ours) || unclipped);
-    return judged || clipped || withoutModes(kernel) === withoutModes(ours);
+    const unclipped =
+      op.kind === 'slot-copy' && [kernel, ours].every((result) => !isFailure(result) || result.startsWith('EINVAL'));
+    const heard = op.kind === 'watch' && !isFailure(kernel) && !isFailure(ours);
+    return judged || unclipped || heard || withoutModes(kernel) === withoutModes(ours);
   }
 }
 

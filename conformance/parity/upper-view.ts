@@ -41,11 +41,15 @@ export class UpperView {
   }
 
   get snapshot(): Snapshot {
+    // One in each: where there are more, they were left behind.
+    const spare = new Set(['work', 'index'].flatMap((dir) => this.#whiteoutIn(dir) ?? []));
     return new Map(
-      [...this.#entries]
-        .filter(([path, entry]) => !(/^(work|index)\/#/.test(path) && isWhiteout(entry)))
-        .map(([path, entry]) => [path, this.#meaning(entry)]),
+      [...this.#entries].filter(([path]) => !spare.has(path)).map(([path, entry]) => [path, this.#meaning(entry)]),
     );
+  }
+
+  #whiteoutIn(dir: string): ByteString | undefined {
+    return [...this.#entries].find(([path, entry]) => path.startsWith(`${dir}/#`) && isWhiteout(entry))?.[0];
   }
 
   #tree(root: ByteString, shown: ByteString, handles: boolean): void {
@@ -121,13 +125,23 @@ export class UpperView {
     }
     for (const key of Object.keys(out)) {
       if (/^xattr (trusted|user)\.overlay\.uuid$/.test(key)) {
-        out[key] = 'a uuid';
+        out[key] = /^[0-9a-f]{32}$/.test(out[key]) ? 'a uuid' : out[key];
       } else if (/^xattr (trusted|user)\.overlay\.upper$/.test(key)) {
         out[key] = `${out[key].slice(0, 10)} of ${this.#handles.get(out[key].slice(2 * HEADER)) ?? 'nothing'}`;
       }
     }
     return out;
   }
+}
+
+/** The uuid of a union with this upper, in hex; '' for none. It is random, and stays. */
+export function uuidOf(sys: Sys, { upper }: Store): string {
+  const value = Buffer.alloc(64);
+  for (const prefix of ['trusted', 'user']) {
+    const length = sys.getxattrat(c.AT_FDCWD, upper, `${prefix}.overlay.uuid`, value);
+    if (length >= 0) return value.toString('hex', 0, length);
+  }
+  return '';
 }
 
 function isWhiteout(entry: Entry): boolean {

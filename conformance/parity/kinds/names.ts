@@ -151,6 +151,9 @@ const mknod: Kind = {
 /** One byte more than this does not fit, with its NUL. */
 const PATH_MAX = 4095;
 
+/** Which of the calls below makes a link. */
+export const LINKS = 1;
+
 /** Every call that takes a name, with one of `len` bytes; and a path of the greatest length, or one more. */
 function created(sys: Sys, root: number, path: ByteString): number {
   const fd = sys.openat(root, path, c.O_WRONLY | c.O_CREAT, 0o600);
