@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { errnoName } from 'stratafs/internal/sys/errno';
+import { Stat } from 'stratafs/internal/sys/stat';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import type { Random } from '../random.ts';
 import { listNames } from './directories.ts';
@@ -32,6 +33,8 @@ import {
 const CWD = c.AT_FDCWD;
 const SEEDED = 22;
 const SHAKES = 30;
+/** By names alone few files of a lower are met whose data could stay below. */
+const METADATA_SHAKES = 4;
 
 export class LayerMaker {
   #odd: readonly ByteString[] = oddNames;
@@ -78,8 +81,26 @@ export class LayerMaker {
       for (let i = 0; i < SHAKES; i++) {
         this.#shake(at);
       }
+      if (making.includes('metacopy=on')) {
+        this.#shakeMetadata(at);
+      }
     } finally {
       this.#sys.umount2(at, 0);
+    }
+  }
+
+  /** Files that lie below get other attributes, and some another name: their data stays where it is. */
+  #shakeMetadata(root: ByteString): void {
+    const sys = this.#sys;
+    const { below, pick } = this.#rnd;
+    const files = filesBelow(sys, root);
+    for (let i = 0; i < METADATA_SHAKES && files.length > 0; i++) {
+      const path = pick(files);
+      sys.fchmodat(CWD, path, pick(modes), c.AT_SYMLINK_NOFOLLOW);
+      if (below(2) === 0) {
+        const beside = pick(files);
+        sys.renameat2(CWD, path, CWD, `${beside.slice(0, beside.lastIndexOf('/'))}/${pick(names)}`, 0);
+      }
     }
   }
 
@@ -203,6 +224,27 @@ export class LayerMaker {
         sys.fchmodat(CWD, path, pick(modes), c.AT_SYMLINK_NOFOLLOW);
     }
   }
+}
+
+/** The paths of all regular files with data. */
+function filesBelow(sys: Sys, dir: ByteString): ByteString[] {
+  const fd = sys.openat(CWD, dir, c.O_RDONLY | c.O_DIRECTORY | c.O_NOFOLLOW, 0);
+  if (fd < 0) {
+    return [];
+  }
+  const st = new Stat();
+  const files = listNames(sys, fd).flatMap((name) => {
+    const path = `${dir}/${name}`;
+    if (sys.statx(fd, name, c.AT_SYMLINK_NOFOLLOW, st) < 0) {
+      return [];
+    }
+    if (st.type === c.S_IFDIR) {
+      return filesBelow(sys, path);
+    }
+    return st.type === c.S_IFREG && st.size > 0 ? [path] : [];
+  });
+  sys.close(fd);
+  return files;
 }
 
 /** rm -rf. */
