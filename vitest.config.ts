@@ -26,6 +26,8 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.mjs', 'bench/**/*.test.ts'],
           maxWorkers: 2,
+          // A test that asserts nothing fails. The others assert by scripts too, and by cases' own means (conformance/expect.ts).
+          expect: { requireAssertions: true },
           sequence: { groupOrder: 0 },
         },
       },

@@ -24,6 +24,20 @@ export function check(result: number, what: string): number {
   return result;
 }
 
+let count = 0;
+
+/** How many results were compared with what is expected of them so far: a case that adds none can hardly fail. */
+export function judgements(): number {
+  return count;
+}
+
+/** Fails a case that has ended without a judgement since `before`. */
+export function judged(before: number): void {
+  if (count === before) {
+    assert.fail('the case compares nothing with anything');
+  }
+}
+
 function show(result: unknown): string {
   return typeof result === 'number' && result < 0 ? errnoName(result) : `success (${show1(result)})`;
 }
@@ -42,6 +56,7 @@ export function ok<T>(result: T | number): T {
 
 /** The call failed with exactly this errno (or one of these, where POSIX or filesystems leave a choice). */
 export function fails(errno: number | readonly number[], result: unknown): void {
+  count++;
   const allowed = typeof errno === 'number' ? [errno] : errno;
   if (typeof result !== 'number' || !allowed.includes(-result)) {
     assert.fail(`expected ${allowed.map(errnoName).join(' or ')}, got ${show(result)}`);
@@ -58,6 +73,7 @@ export function gives(errno: number, result: unknown): void {
 }
 
 export function equal<T>(actual: T, expected: T, what?: string): void {
+  count++;
   assert.deepEqual(
     actual,
     expected,
@@ -67,10 +83,12 @@ export function equal<T>(actual: T, expected: T, what?: string): void {
 
 /** Permission bits, compared in octal. */
 export function modeIs(actual: number, expected: number): void {
+  count++;
   assert.equal(`0${(actual & 0o7777).toString(8)}`, `0${expected.toString(8)}`);
 }
 
 export function bytesAre(actual: Buffer | number, expected: string | Uint8Array): void {
+  count++;
   const data = ok<Buffer>(actual as Buffer);
   const want = typeof expected === 'string' ? Buffer.from(expected, 'latin1') : Buffer.from(expected);
   if (!data.equals(want)) {
@@ -82,6 +100,7 @@ export function bytesAre(actual: Buffer | number, expected: string | Uint8Array)
 }
 
 export function truly(condition: boolean, what: string): void {
+  count++;
   assert.ok(condition, what);
 }
 

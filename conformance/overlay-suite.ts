@@ -5,7 +5,7 @@ import type { Sys } from 'stratafs/internal/sys/sys';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Backend, OpenDoor } from './backend.ts';
 import type { BaseDir } from './base-dir.ts';
-import { check } from './expect.ts';
+import { check, judged, judgements } from './expect.ts';
 import { lacking } from './needs.ts';
 import { type OverlayCase, type OverlayGroup, stored, type Union } from './overlay-case.ts';
 import { orSkip } from './posix-suite.ts';
@@ -124,8 +124,10 @@ export async function playOverlay(
     await stage.guarded([path], async () => {
       const merged = union.merged();
       const umask = merged.umask(0);
+      const before = judgements();
       try {
         await test.run(merged, union);
+        judged(before);
       } finally {
         sys.umask(umask);
       }

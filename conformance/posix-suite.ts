@@ -5,7 +5,7 @@ import type { Sys } from 'stratafs/internal/sys/sys';
 import { afterAll, beforeAll, describe, it, type TestContext } from 'vitest';
 import type { Backend, OpenDoor } from './backend.ts';
 import type { BaseDir } from './base-dir.ts';
-import { check, Skip } from './expect.ts';
+import { check, judged, judgements, Skip } from './expect.ts';
 import { lacking } from './needs.ts';
 import { LOWERS, overlayPositions, type Position, place } from './positions.ts';
 import { posixCases } from './posix/all.ts';
@@ -20,8 +20,10 @@ const slugOf = slugs(Object.keys(posixCases));
 /** Runs one case through a door, which it closes. */
 function play(door: OpenDoor, target: TargetName, position: Position, redirects: boolean, test: Case): void {
   const umask = door.umask(0);
+  const before = judgements();
   try {
     test.run(Object.assign(door, { target, position, redirects }) as Scene);
+    judged(before);
   } finally {
     door.umask(umask);
     door.end();

@@ -1,7 +1,7 @@
 /** What depends on how the union was mounted: read-only, userxattr, volatile. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { exists, lstat, names, open, readFile, writeFile } from '../calls.ts';
+import { exists, fstat, lstat, names, open, readFile, writeFile } from '../calls.ts';
 import { bytesAre, equal, fails, ok } from '../expect.ts';
 import { isWhiteout, type OverlayCases } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
@@ -41,7 +41,8 @@ export const readOnlyCases: OverlayCases = {
       `without an upper ${label} gives EROFS`,
       {
         lowers,
-        needs: ['vfs' as const],
+        // Whether a filesystem can be written to the VFS says before it asks for rights.
+        needs: label === 'access for writing' ? ['vfs' as const] : [],
         run(m: Door) {
           fails(e.EROFS, act(m));
           bytesAre(readFile(m, 'f'), 'top');
@@ -60,19 +61,12 @@ export const readOnlyCases: OverlayCases = {
       ok(m.open('f', c.O_RDONLY | c.O_CREAT, 0o600));
     },
   },
-  'without an upper the engine itself refuses to change anything': {
-    lowers,
-    run(m) {
-      for (const act of [refused.mkdir, refused.unlink, refused.rename, refused.chmod, refused['creating a file']]) {
-        fails(e.EROFS, act(m));
-      }
-    },
-  },
   'a FIFO can be opened for writing without an upper': {
     lowers,
     needs: ['vfs'],
     run(m) {
-      ok(m.open('p', c.O_RDWR | c.O_NONBLOCK));
+      const fd = open(m, 'p', c.O_RDWR | c.O_NONBLOCK);
+      equal(fstat(m, fd).type, c.S_IFIFO);
     },
   },
 };

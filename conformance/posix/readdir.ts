@@ -4,7 +4,7 @@ import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
 import { dirents, list, lstat, names, open, stat, writeFile } from '../calls.ts';
-import { equal, ok, truly } from '../expect.ts';
+import { equal, fails, ok, truly } from '../expect.ts';
 import type { Cases, Dirent, Scene } from '../target.ts';
 import { chr, dir, fifo, file, type Node, socket, symlink, type Tree } from '../tree.ts';
 
@@ -218,6 +218,7 @@ export const readdirCases: Cases = {
     tree: { d: dir(many(500)) },
     run(t) {
       const fd = openDir(t, 'd');
+      let gone = 0;
       for (;;) {
         const batch = ok<Dirent[]>(t.getdents(fd, 1024) as Dirent[]);
         if (batch.length === 0) {
@@ -225,9 +226,12 @@ export const readdirCases: Cases = {
         }
         for (const name of without(batch)) {
           ok(t.unlink(`d/${name}`));
+          gone++;
         }
       }
+      equal(gone, 500);
       ok(t.rmdir('d'));
+      fails(e.ENOENT, t.lstat('d'));
     },
   },
   'a rewound listing shows what was made and removed meanwhile': {

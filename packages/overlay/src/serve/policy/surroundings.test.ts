@@ -20,7 +20,10 @@ describe('surroundings', () => {
     expect(around.cpuOf(process.pid)).toBeGreaterThanOrEqual(0);
     expect(around.cpuOf(2 ** 22 + 1)).toBe(-1);
     expect(around.cpuOf(process.pid)).toBeGreaterThanOrEqual(0);
-    const before = around.now();
+    const [before, start] = [around.now(), performance.now()];
+    while (performance.now() - start < 2);
+    // In microseconds.
+    expect(around.now() - before).toBeGreaterThanOrEqual(1900);
     expect(around.now() - before).toBeLessThan(1e6);
     around.close();
   });
