@@ -7,7 +7,7 @@ import { escapeCases } from './escape.ts';
 import { flagCopyUpCases } from './flags.ts';
 import { overlayHandleCases } from './handles.ts';
 import { firstLookupCases, identityCases } from './identity.ts';
-import { indexCases, indexMountCases } from './index.ts';
+import { indexCases, indexMountCases, userxattrIndexCases } from './index.ts';
 import { markCases, markDifferentCases } from './marks.ts';
 import {
   dataOnlyCases,
@@ -86,6 +86,7 @@ export const allGroups: Readonly<Record<string, OverlayGroup>> = {
   unmounted: { options: ['redirect_dir=on'], own: true, cases: firstLookupCases },
   index: { options: ['redirect_dir=on', 'index=on'], cases: indexCases },
   'index directory': { options: ['redirect_dir=on', 'index=on'], own: true, cases: indexMountCases },
+  'userxattr and index': { options: ['userxattr', 'index=on'], own: true, cases: userxattrIndexCases },
   handles: { options: ['redirect_dir=on', 'nfs_export=on'], own: true, cases: overlayHandleCases },
   nfs_export: { options: ['redirect_dir=on', 'nfs_export=on'], own: true, cases: nfsExportCases },
   volatile: { options: ['redirect_dir=on', 'volatile'], own: true, cases: volatileCases },

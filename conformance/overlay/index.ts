@@ -3,7 +3,7 @@ import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
 import { appendFile, exists, fstat, list, lstat, names, open, readAll, readFile, writeFile } from '../calls.ts';
-import { bytesAre, equal, fails, ok, truly } from '../expect.ts';
+import { bytesAre, equal, fails, modeIs, ok, truly } from '../expect.ts';
 import { isWhiteout, type OverlayCases, type Union } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
 import { dir, fifo, file, hardlink, symlink, type Tree } from '../tree.ts';
@@ -514,6 +514,28 @@ export const indexMountCases: OverlayCases = {
       equal(lstat(m, 'b').nlink, 2);
       truly(lstat(m, 'a').ino !== lstat(m, 'b').ino, 'two files');
       truly(exists(m, 'a'), 'still there');
+    },
+  },
+};
+
+/** `userxattr,index=on`: marks that not every file can take. */
+export const userxattrIndexCases: OverlayCases = {
+  'a hard-linked FIFO, which takes no mark, is not copied up, and leaves an upper that ours mounts again': {
+    lowers: [{ d: dir({ p: fifo({ mode: 0o644 }), q: hardlink('p') }) }],
+    needs: ['root', 'handles'],
+    async run(m, t) {
+      fails(e.EPERM, m.chmod('d/p', 0o600));
+      modeIs(lstat(m, 'd/q').mode, 0o644);
+      if (!t.ours) {
+        // An entry of the index without a mark of what it is.
+        equal(await t.refused(), -e.ENODATA);
+        equal(names(t.work(), 'index').length, 1);
+        return;
+      }
+      m = await t.remount();
+      equal(names(t.work(), 'index'), []);
+      equal([lstat(m, 'd/p').nlink, lstat(m, 'd/q').ino === lstat(m, 'd/p').ino], [2, true]);
+      modeIs(lstat(m, 'd/p').mode, 0o644);
     },
   },
 };
