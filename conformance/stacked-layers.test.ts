@@ -4,19 +4,20 @@
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
-import { ELOOP, ESTALE } from 'stratafs/internal/sys/errno';
+import { ELOOP, EPERM, ESTALE } from 'stratafs/internal/sys/errno';
 import { openSys } from 'stratafs/internal/sys/sys-koffi';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Backend, LayerDirs, View } from './backend.ts';
 import { openBaseDir } from './base-dir.ts';
-import { names, readFile, writeFile } from './calls.ts';
-import { bytesAre, check, equal, fails, ok } from './expect.ts';
+import { lstat, names, readFile, writeFile } from './calls.ts';
+import { bytesAre, check, equal, fails, modeIs, ok, truly } from './expect.ts';
 import { differences, type Snapshot, snapshotTree } from './snapshot.ts';
 import type { Door } from './target.ts';
 import { fuse } from './targets/fuse.ts';
 import { inProcess } from './targets/in-process.ts';
 import { kernel } from './targets/kernel.ts';
-import { dir, file, plant, symlink, type Tree } from './tree.ts';
+import { SysDoor } from './targets/sys-door.ts';
+import { dir, file, hardlink, plant, symlink, type Tree } from './tree.ts';
 
 const sys = openSys();
 const base = openBaseDir(sys, true);
@@ -247,6 +248,55 @@ describe('layers in a mount', () => {
       });
     });
   }
+
+  it("the kernel's overlay on top has no index, no numbers that last, and sees no flags", async () => {
+    const made = new Middle('without-handles');
+    await made.mounted(fuse, async () => {
+      makeDirs(made.at, ['lower', 'upper', 'work', 'view']);
+      plantAt(`${made.at}/lower`, { f: file('content'), g: hardlink('f'), flagged: file('content') });
+      const below = new SysDoor(sys, made.at);
+      const flag = (flags: number): void => {
+        const fd = ok<number>(below.open('lower/flagged', c.O_RDONLY));
+        const set = below.setflags(fd, flags);
+        below.close(fd);
+        ok(set);
+      };
+      flag(c.FS_IMMUTABLE_FL);
+      fails(EPERM, below.chmod('lower/flagged', 0o600));
+      const looked = async (run: (m: Door) => void): Promise<void> => {
+        const view = await kernel.mount(sys, {
+          lowers: [`${made.at}/lower`],
+          upper: `${made.at}/upper`,
+          work: `${made.at}/work`,
+          merged: `${made.at}/view`,
+          options: ['redirect_dir=on', 'index=on', 'nfs_export=on'],
+        });
+        const shown = must(view, 'the kernel on top');
+        const m = shown.door('');
+        try {
+          run(m);
+        } finally {
+          m.end();
+          await shown.close();
+        }
+      };
+      let number = 0n;
+      await looked((m) => {
+        number = lstat(m, 'f').ino;
+        ok(m.chmod('f', 0o600));
+        ok(m.chmod('flagged', 0o600));
+        // The link is broken, as without an index.
+        modeIs(lstat(m, 'g').mode, 0o644);
+      });
+      equal(names(below, 'work').includes('index'), false);
+      await looked((m) => {
+        modeIs(lstat(m, 'f').mode, 0o600);
+        truly(lstat(m, 'f').ino !== number, 'the copy has a number of its own');
+      });
+      flag(0);
+      below.end();
+    });
+  });
 
   it('whiteouts that a tool has written as marked files, one level down, count for an overlay on top', async () => {
     const made = new Middle('made-by-a-tool');

@@ -226,4 +226,16 @@ export const coherenceCases: OverlayCases = {
       equal(mtime(lstat(t.lower(0), 'f')), OLD);
     },
   },
+  'the birth time of a lower file after a chmod: by FUSE that of the lower': {
+    lowers: [{ f: file('content') }],
+    run(m, t) {
+      const born = (st: ReturnType<typeof lstat>): unknown => [st.btime, st.btimeNsec];
+      equal(born(lstat(m, 'f')), born(lstat(t.lower(0), 'f')));
+      ok(m.chmod('f', 0o600));
+      equal(born(lstat(m, 'f')), born(lstat(t.target === 'fuse' ? t.lower(0) : t.upper(), 'f')));
+      const fd = open(m, 'f', c.O_WRONLY);
+      equal(born(lstat(m, 'f')), born(lstat(t.target === 'fuse' ? t.lower(0) : t.upper(), 'f')));
+      ok(m.close(fd));
+    },
+  },
 };

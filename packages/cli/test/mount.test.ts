@@ -136,6 +136,19 @@ describe.each(['kernel', 'fuse'] as const)('the %s backend', (backend) => {
     expect(await strata(['umount', 'merged'], { cwd: stage.top })).toMatchObject({ code: 0 });
   });
 
+  it('ends before it says so: the filesystem of its layers can be unmounted at once', async () => {
+    const disk = stage.dir('disk');
+    execFileSync('mount', ['-t', 'tmpfs', 'disk', disk]);
+    for (const name of ['l', 'u', 'w']) stage.dir(`disk/${name}`);
+    fs.writeFileSync(stage.at('disk/l/f'), 'content');
+    expect(await mount('lowerdir=T/disk/l,upperdir=T/disk/u,workdir=T/disk/w')).toMatchObject({ code: 0 });
+    fs.appendFileSync(stage.at('merged/f'), ' and more');
+    expect(await strata(['umount', stage.at('merged')])).toMatchObject({ code: 0 });
+    expect(stage.read('disk/u/f')).toBe('content and more');
+    execFileSync('umount', [disk]);
+    expect(fs.readdirSync(disk)).toEqual([]);
+  });
+
   it('ends a busy mount only when it is told so', async () => {
     await mount(GOOD);
     const held = fs.openSync(stage.at('merged/file'), 'r');
