@@ -3,7 +3,8 @@ import type { ServingPolicy } from '../../fuse/session.ts';
 import { CAP_SYS_NICE, hasCapability, inInitialUserNamespace } from '../../mount/privilege.ts';
 import type { Sys } from '../../sys/sys.ts';
 import { AdaptivePolicy } from './adaptive.ts';
-import { allowedCpus, countCpus, placeOf } from './place.ts';
+import { compilers, running } from './compilers.ts';
+import { allowedCpus, countCpus, placeOf, TID } from './place.ts';
 import { surroundings } from './surroundings.ts';
 
 /** `auto` follows where it may, spins where it pays, and blocks otherwise; `follow` and `spin` do only the one. */
@@ -23,15 +24,20 @@ export interface ChosenPolicy {
 export function choosePolicy(sys: Sys, serving: Serving, quiet: ServingPolicy, seat: Int32Array): ChosenPolicy {
   const tid = sys.gettid();
   const cpus = allowedCpus(sys, tid);
+  const leavesIdle = mayLeaveIdle(sys);
+  if (leavesIdle) Atomics.store(seat, TID, tid);
   // On a single processor server and client take turns anyway.
   if (serving === 'block' || cpus === null || countCpus(cpus) < 2) return { policy: quiet, end() {} };
-  const place = serving !== 'spin' && mayLeaveIdle(sys) ? placeOf(sys, tid, cpus, seat) : null;
-  const around = surroundings(sys);
+  const others = compilers(tid);
+  const place = serving !== 'spin' && leavesIdle ? placeOf(sys, tid, cpus, seat, others) : null;
+  const busy = running(sys, others);
+  const around = surroundings(sys, busy);
   return {
     policy: new AdaptivePolicy(around, { place, spin: serving !== 'follow' }, quiet),
     end() {
       place?.end();
       around.close();
+      busy.close();
     },
   };
 }

@@ -57,10 +57,20 @@ export function countCpus(cpus: Uint8Array): number {
   return count;
 }
 
-/** The place of the calling thread. `words` are shared with whoever watches. */
-export function placeOf(sys: Sys, tid: number, cpus: Uint8Array, words: Int32Array): Place {
+/**
+ * The place of the calling thread.
+ * @param words shared with whoever watches.
+ * @param others threads that keep off the processor where it follows.
+ */
+export function placeOf(
+  sys: Sys,
+  tid: number,
+  cpus: Uint8Array,
+  words: Int32Array,
+  others: readonly number[] = [],
+): Place {
   const one = new Uint8Array(cpus.length);
-  Atomics.store(words, TID, tid);
+  const rest = new Uint8Array(cpus.length);
 
   const pin = (cpu: number): boolean => {
     const byte = cpu >> 3;
@@ -68,11 +78,16 @@ export function placeOf(sys: Sys, tid: number, cpus: Uint8Array, words: Int32Arr
     if (byte >= cpus.length || (cpus[byte] & bit) === 0) return false;
     one.fill(0);
     one[byte] = bit;
-    return sys.schedSetaffinity(tid, one) === 0;
+    if (sys.schedSetaffinity(tid, one) !== 0) return false;
+    rest.set(cpus);
+    rest[byte] &= ~bit;
+    for (const other of others) sys.schedSetaffinity(other, rest);
+    return true;
   };
   const free = (): void => {
     sys.schedSetscheduler(tid, SCHED_OTHER);
     sys.schedSetaffinity(tid, cpus);
+    for (const other of others) sys.schedSetaffinity(other, cpus);
     Atomics.store(words, STATE, FREE);
   };
   return {

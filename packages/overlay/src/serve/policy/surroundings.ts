@@ -5,18 +5,19 @@
  */
 import { AT_FDCWD, O_RDONLY } from '../../sys/constants.ts';
 import type { Sys } from '../../sys/sys.ts';
+import type { Running } from './compilers.ts';
 
 export interface Surroundings {
   /** Microseconds, from any beginning. */
   now(): number;
-  /** Tasks that run or could run now, on all processors, this thread among them; negative when unknown. */
+  /** Tasks that run or could run now, on all processors, this thread among them and V8's own not; negative when unknown. */
   runnable(): number;
   /** The processor that thread `pid` last ran on; negative when unknown. */
   cpuOf(pid: number): number;
   close(): void;
 }
 
-export function surroundings(sys: Sys): Surroundings {
+export function surroundings(sys: Sys, compilers: Running): Surroundings {
   const loadavg = sys.openat(AT_FDCWD, '/proc/loadavg', O_RDONLY, 0);
   const room = Buffer.alloc(1024);
   let client = 0;
@@ -33,7 +34,11 @@ export function surroundings(sys: Sys): Surroundings {
   };
   return {
     now: () => performance.now() * 1000,
-    runnable: () => runnableOf(read(loadavg)),
+    runnable() {
+      const all = runnableOf(read(loadavg));
+      // Two are client and server: no need to look closer.
+      return all > 2 ? all - compilers.count() : all;
+    },
     cpuOf(pid) {
       if (pid !== client) {
         forget();
