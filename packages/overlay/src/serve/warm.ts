@@ -227,16 +227,18 @@ export function warmingPolicy(sys: Sys, quiet: ServingPolicy): WarmingPolicy {
   };
   return {
     ...quiet,
+    arrived() {
+      // Also when it came in the middle of a slice, and the session did not have to wait for it.
+      alone = false;
+      quiet.arrived();
+    },
     live() {
       liveAt = performance.now();
       left = SLICES;
     },
     quietMs() {
       if (left <= 0) return quiet.quietMs();
-      const ms = alone ? 0 : PAUSE_MS;
-      // Asked again without a rest in between, something has come.
-      alone = false;
-      return ms;
+      return alone ? 0 : PAUSE_MS;
     },
     rest() {
       if (left <= 0) {

@@ -46,7 +46,7 @@ export class AdaptivePolicy implements ServingPolicy {
   private readonly around: Surroundings;
   private readonly place: Place | null;
   private readonly maySpin: boolean;
-  private readonly quiet: Pick<ServingPolicy, 'quietMs' | 'rest'>;
+  private readonly quiet: Pick<ServingPolicy, 'arrived' | 'quietMs' | 'rest'>;
 
   private packedOn = -1;
   private packedAt = 0;
@@ -69,7 +69,7 @@ export class AdaptivePolicy implements ServingPolicy {
   private strangers = 0;
   private readonly clients: Set<number> = new Set();
 
-  constructor(around: Surroundings, ways: Ways, quiet: Pick<ServingPolicy, 'quietMs' | 'rest'>) {
+  constructor(around: Surroundings, ways: Ways, quiet: Pick<ServingPolicy, 'arrived' | 'quietMs' | 'rest'>) {
     this.around = around;
     this.place = ways.place;
     this.maySpin = ways.spin;
@@ -83,6 +83,7 @@ export class AdaptivePolicy implements ServingPolicy {
   }
 
   arrived(): void {
+    this.quiet.arrived();
     const gap = this.around.now() - this.answeredAt;
     this.count++;
     if (gap < QUICK_US) this.quick++;

@@ -30,7 +30,8 @@ export function choosePolicy(sys: Sys, serving: Serving, quiet: ServingPolicy, s
   if (serving === 'block' || cpus === null || countCpus(cpus) < 2) return { policy: quiet, end() {} };
   const others = compilers(tid);
   const place = serving !== 'spin' && leavesIdle ? placeOf(sys, tid, cpus, seat, others) : null;
-  const busy = running(sys, others);
+  // The main thread is awake to watch, and to do what a beginning brings.
+  const busy = running(sys, [...others, process.pid]);
   const around = surroundings(sys, busy);
   return {
     policy: new AdaptivePolicy(around, { place, spin: serving !== 'follow' }, quiet),

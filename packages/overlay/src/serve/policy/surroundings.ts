@@ -36,8 +36,8 @@ export function surroundings(sys: Sys, compilers: Running): Surroundings {
     now: () => performance.now() * 1000,
     runnable() {
       const all = runnableOf(read(loadavg));
-      // Two are client and server: no need to look closer.
-      return all > 2 ? all - compilers.count() : all;
+      // One is this thread: no need to look closer.
+      return all > 1 ? Math.max(1, all - compilers.count()) : all;
     },
     cpuOf(pid) {
       if (pid !== client) {
