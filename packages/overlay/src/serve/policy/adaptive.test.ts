@@ -72,17 +72,18 @@ describe('spinning', () => {
 
   it('stops when others want the processors, and begins again when they do not', () => {
     const policy = policyWith({ place: null });
-    machine.runnable = 2;
+    machine.runnable = 3;
     ask(policy, 33, 10);
     expect([policy.way, spinOf(policy)]).toEqual(['block', 0]);
-    machine.runnable = 1;
+    // The client, which the scheduler still counts.
+    machine.runnable = 2;
     ask(policy, 32, 100);
     expect(policy.way).toBe('spin');
   });
 
   it('takes several clients that compute for what they are', () => {
     const policy = policyWith({ place: null });
-    machine.runnable = 4;
+    machine.runnable = 5;
     ask(policy, 64, 10, [7, 8, 9, 10]);
     expect(policy.way).toBe('spin');
   });
@@ -138,13 +139,18 @@ describe('following', () => {
 
   it.each([
     ['a slow client', 400, [7], {}],
+    ['a client that is slow three times in a window', 20, [7], { late: 3 }],
     ['two clients in turn', 20, [7, 8], {}],
     ['a client beside others', 20, [7], { runnable: 3 }],
     ['a client that nobody can find', 20, [7], { cpu: -1 }],
   ])('not %s', (_, gap, pids, facts) => {
     const policy = policyWith();
-    Object.assign(machine, facts);
-    ask(policy, 200, gap, pids);
+    const { late, ...machines } = facts as { late?: number };
+    Object.assign(machine, machines);
+    for (let window = 0; window < 6; window++) {
+      if (late !== undefined) ask(policy, late, 400, pids);
+      ask(policy, 32 - (late ?? 0), gap, pids);
+    }
     expect(policy.alone()).toBe(false);
     expect(seat.steps).toEqual([]);
   });
@@ -181,8 +187,13 @@ describe('following', () => {
     machine.cpu = 0;
     ask(policy, 320, 5);
     expect([machine.looks, seat.steps.at(-1)]).toEqual([looks, 'pack 1']);
-    ask(policy, 64, 20);
+    ask(policy, 2, 20);
+    expect(seat.steps.at(-1)).toBe('pack 1');
+    ask(policy, 1, 20);
     expect(seat.steps.at(-1)).toBe('move 0');
+    // Late all the same: the client is where we are.
+    ask(policy, 29, 20);
+    expect([machine.looks, seat.steps.length]).toEqual([looks + 1, 2]);
   });
 
   it('ends with a pause of the client, and begins again', () => {
@@ -197,9 +208,9 @@ describe('following', () => {
   it('ends when another task is runnable twice, which is looked at soon', () => {
     const policy = policyWith();
     ask(policy, 64, 5);
-    machine.runnable = 2;
+    machine.runnable = 3;
     let more = 0;
-    while (policy.alone()) {
+    while (policy.alone() && more < 100) {
       ask(policy, 1, 5);
       more++;
     }
@@ -213,7 +224,7 @@ describe('following', () => {
     const policy = policyWith();
     ask(policy, 64, 5);
     for (let i = 0; i < 50; i++) {
-      machine.runnable = 1 + (i % 2);
+      machine.runnable = 2 + (i % 2);
       ask(policy, i % 2 ? 4 : 32, 5);
     }
     expect(seat.steps).toEqual(['pack 1']);

@@ -17,10 +17,14 @@ import type { Surroundings } from './surroundings.ts';
 
 /** Requests between two decisions. */
 const WINDOW = 32;
-/** Microseconds after an answer within which a client that is busy with us asks again. */
+/** Microseconds after an answer within which a client that is busy with us asks again, but for a few times in a window. */
 const QUICK_US = 300;
-/** More than this between answer and request, and the two may be on different processors. */
+const LATE = 2;
+/** More than this between answer and request, so many times in a row, and the two may be on different processors. */
 const NEAR_US = 15;
+const FAR_ROW = 3;
+/** Linux from 6.12 on counts a task that sleeps as runnable until its turn would have come, such as the client that waits for us. */
+const SLEEPER = 1;
 /** How long a spin lasts. */
 const SPIN_US = 50;
 /** While the thread sleeps at once, a pause up to here would have been ended by a spin: it has two wake-ups in it. */
@@ -61,11 +65,13 @@ export class AdaptivePolicy implements ServingPolicy {
 
   private answeredAt = 0;
   private client = 0;
+  private farRow = 0;
   // The window so far: requests, those soon after an answer, and how soon.
   private count = 0;
   private quick = 0;
-  private far = 0;
   private caught = 0;
+  /** Those that a thread waits for. */
+  private asked = 0;
   private strangers = 0;
   private readonly clients: Set<number> = new Set();
 
@@ -87,7 +93,8 @@ export class AdaptivePolicy implements ServingPolicy {
     const gap = this.around.now() - this.answeredAt;
     this.count++;
     if (gap < QUICK_US) this.quick++;
-    if (gap > NEAR_US) this.far++;
+    if (gap <= NEAR_US) this.farRow = 0;
+    else if (++this.farRow === FAR_ROW && this.packedOn >= 0) this.goAlong();
     if (gap <= (this.spins ? SPIN_US : WORTH_US)) this.caught++;
     if (this.packedOn >= 0 && (gap > PAUSE_US || this.place?.rescued())) this.leave(gap <= PAUSE_US);
     // Before the answer is given, so that the client whose request this is does not count as another runnable task.
@@ -97,6 +104,7 @@ export class AdaptivePolicy implements ServingPolicy {
   served(pid: number): void {
     this.answeredAt = this.around.now();
     if (pid === 0) return;
+    this.asked++;
     this.clients.add(pid);
     if (pid !== this.client) {
       this.strangers++;
@@ -121,15 +129,15 @@ export class AdaptivePolicy implements ServingPolicy {
   }
 
   private decide(): void {
-    const { quick, far, caught, strangers, clients } = this;
+    const { quick, caught, asked, strangers, clients } = this;
     const runnable = this.around.runnable();
     // Clients that compute between two requests are no reason to step back.
-    const others = runnable < 0 ? 1 : runnable - Math.max(1, clients.size);
-    const alone = clients.size === 1 && quick === WINDOW;
-    this.count = this.quick = this.far = this.caught = this.strangers = 0;
+    const others = runnable < 0 ? 1 : runnable - Math.max(1, clients.size) - SLEEPER;
+    const alone = clients.size === 1 && asked >= WINDOW / 4 && quick >= WINDOW - LATE;
+    this.count = this.quick = this.caught = this.asked = this.strangers = 0;
     clients.clear();
 
-    if (this.packedOn >= 0) this.stay(others > 0, strangers, far);
+    if (this.packedOn >= 0) this.stay(others > 0, strangers);
     if (this.packedOn >= 0) return;
     this.crowded = others > 0;
     this.spins = this.maySpin && !this.crowded && this.spinPays(caught);
@@ -148,7 +156,7 @@ export class AdaptivePolicy implements ServingPolicy {
     this.packedAt = around.now();
   }
 
-  private stay(others: boolean, strangers: number, far: number): void {
+  private stay(others: boolean, strangers: number): void {
     const again = others && this.crowded;
     this.crowded = others;
     if (again || strangers > WINDOW / 4) {
@@ -157,7 +165,10 @@ export class AdaptivePolicy implements ServingPolicy {
     }
     // A second look soon: what was runnable there may have been some kernel thread's moment.
     if (others) this.count = WINDOW - 4;
-    if (far <= WINDOW / 2) return;
+  }
+
+  /** Where the scheduler has put the client, as it does when another processor falls idle. */
+  private goAlong(): void {
     const cpu = this.around.cpuOf(this.client);
     if (cpu < 0 || cpu === this.packedOn) return;
     this.place?.move(cpu);

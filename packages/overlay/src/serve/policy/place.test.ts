@@ -19,7 +19,7 @@ import {
 
 const ALL = new Uint8Array([0b1011]);
 
-function seat(refuse: 'schedSetscheduler' | 'schedSetaffinity' | null = null) {
+function seat(refuse: 'schedSetscheduler' | 'schedSetaffinity' | null = null, others: number[] = []) {
   const words = new Int32Array(new SharedArrayBuffer(WORDS * 4));
   const steps: string[] = [];
   const say = (call: string, done: string): number => {
@@ -30,7 +30,7 @@ function seat(refuse: 'schedSetscheduler' | 'schedSetaffinity' | null = null) {
     schedSetscheduler: (tid: number, policy: number) => say('schedSetscheduler', `${tid} class ${policy}`),
     schedSetaffinity: (tid: number, cpus: Uint8Array) => say('schedSetaffinity', `${tid} cpus ${cpus[0].toString(2)}`),
   } as unknown as Sys;
-  const place: Place = placeOf(sys, 9, ALL, words);
+  const place: Place = placeOf(sys, 9, ALL, words, others);
   return { place, words, steps };
 }
 
@@ -55,6 +55,16 @@ describe('placeOf', () => {
       `9 cpus 1000 in ${PACKED}`,
       `9 class ${SCHED_OTHER} in ${PACKED}`,
       `9 cpus 1011 in ${PACKED}`,
+    ]);
+  });
+
+  it('has the process’s other threads keep off the client’s processor', () => {
+    const { place, steps } = seat(null, [20, 21]);
+    place.pack(1);
+    place.move(3);
+    place.unpack();
+    expect(steps.filter((step) => step.startsWith('2')).map((step) => step.split(' ').slice(0, 3).join(' '))).toEqual([
+      ...['20 cpus 1001', '21 cpus 1001', '20 cpus 11', '21 cpus 11', '20 cpus 1011', '21 cpus 1011'],
     ]);
   });
 

@@ -71,6 +71,7 @@ export function placeOf(
 ): Place {
   const one = new Uint8Array(cpus.length);
   const rest = new Uint8Array(cpus.length);
+  Atomics.store(words, TID, tid);
 
   const pin = (cpu: number): boolean => {
     const byte = cpu >> 3;

@@ -37,7 +37,10 @@ export function surroundings(sys: Sys, compilers: Running): Surroundings {
     runnable() {
       const all = runnableOf(read(loadavg));
       // One is this thread: no need to look closer.
-      return all > 1 ? Math.max(1, all - compilers.count()) : all;
+      if (all <= 1) return all;
+      const own = compilers.count();
+      // Those that began or ended between the two looks are nobody else's either.
+      return Math.max(1, Math.min(all, runnableOf(read(loadavg))) - own);
     },
     cpuOf(pid) {
       if (pid !== client) {
