@@ -7,6 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openSys } from '../sys/sys-koffi.ts';
 import type { ServeConfig } from './config.ts';
 import type { Control } from './control.ts';
+import { collectAlone } from './heap.ts';
 import { type ThreadMessage, toFailure } from './messages.ts';
 import { serveMount } from './serve-mount.ts';
 import { Rehearsal } from './warm.ts';
@@ -22,6 +23,7 @@ function tell(message: ThreadMessage): void {
 
 function serve({ config, control }: ThreadData): void {
   try {
+    collectAlone();
     const sys = openSys();
     const end = serveMount(sys, config, control, {
       ready: (mount) => tell({ type: 'ready', mount }),
