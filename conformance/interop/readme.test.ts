@@ -38,6 +38,10 @@ describe('the README', () => {
     expect(await box.sh('cat status')).toBe('');
   });
 
+  test('there are examples', () => {
+    expect(examplesOf(readme).length).toBeGreaterThanOrEqual(3);
+  });
+
   test.each(examplesOf(readme))('the example at line $line', async ({ script, output }) => {
     const stdout = await inClone(script);
     if (output !== undefined) expect(stdout).toBe(output);
