@@ -106,13 +106,15 @@ export class Twins {
     if (this.#last !== op || !this.#isLinked()) {
       return false;
     }
+    // The inode that was opened has lost its own name.
+    const nameless = op.kind === 'slot-link' && kernel.startsWith('ENOENT') && !isFailure(ours);
     const judged = [kernel, ours].some((result) => /^(EACCES|EPERM|ESTALE|EBUSY)\b/.test(result));
     // The VFS clips a copy to the size that the inode has been seen with, perhaps to nothing, before it judges
     // whether the ranges overlap; watchers hear of suid that goes.
     const unclipped =
       op.kind === 'slot-copy' && [kernel, ours].every((result) => !isFailure(result) || result.startsWith('EINVAL'));
     const heard = op.kind === 'watch' && !isFailure(kernel) && !isFailure(ours);
-    return judged || unclipped || heard || withoutModes(kernel) === withoutModes(ours);
+    return judged || nameless || unclipped || heard || withoutModes(kernel) === withoutModes(ours);
   }
 }
 
