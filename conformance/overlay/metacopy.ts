@@ -1,7 +1,7 @@
 /** Files of metadata alone (metacopy): how they come to be, where their data is, and when it follows. */
 import * as c from 'stratafs/internal/sys/constants';
 import * as e from 'stratafs/internal/sys/errno';
-import { lstat, mtime, names, open, readAll, readFile, stat, writeAll } from '../calls.ts';
+import { atime, lstat, mtime, names, open, readAll, readFile, stat, writeAll } from '../calls.ts';
 import { bytesAre, equal, fails, modeIs, ok, truly } from '../expect.ts';
 import { type OverlayCase, type OverlayCases, stored, type Union } from '../overlay-case.ts';
 import type { Door } from '../target.ts';
@@ -221,6 +221,7 @@ const completionCases: OverlayCases = {
       ok(m.chmod('f', 0o711));
       open(m, 'f', c.O_RDWR);
       truly(!t.ours || mtime(stat(m, 'f'))[0] === OLD[0], 'mtime is that of before');
+      equal(atime(lstat(t.upper(), 'f')), OLD, 'atime is that of before');
       ok(m.utimens('f', OLD, OLD));
     },
   },

@@ -36,6 +36,12 @@ export class Chooser {
     return roll < 95 && any.length > 0 ? this.rnd.pick(any) : this.#anywhere();
   }
 
+  /** The path of what is open, if it still has that name. */
+  open(...types: (NodeType | 'any' | 'empty')[]): ByteString {
+    const paths = this.known.slots.flatMap((slot) => (slot !== null && this.known.has(slot.path) ? [slot.path] : []));
+    return paths.length > 0 ? this.rnd.pick(paths) : this.there(...types);
+  }
+
   /** A path that is probably not there, in a directory that is. */
   free(): ByteString {
     if (this.once(10)) {

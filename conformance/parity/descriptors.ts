@@ -10,6 +10,8 @@ import { digest, isFailure, type Turn } from './turn.ts';
 
 /** What a mapping is read for (kinds/slots.ts). */
 const MAPPED = 2000;
+/** So much of a file is compared, which is all of most. */
+const READ = 9000;
 
 export class Descriptors {
   readonly #kernel: Turn;
@@ -26,7 +28,7 @@ export class Descriptors {
   learn(op: Operation, result: string): void {
     if (op.kind === 'slot-tmpfile') {
       this.#unnamed.add(op.slot);
-    } else if (op.kind === 'slot-open' || (op.kind === 'slot-link' && !isFailure(result))) {
+    } else if (['slot-open', 'slot-orphan'].includes(op.kind) || (op.kind === 'slot-link' && !isFailure(result))) {
       this.#unnamed.delete(op.slot);
     }
   }
@@ -70,10 +72,10 @@ export class Descriptors {
 
   /**
    * "A lower file that is open for reading and is unlinked or replaced": from here on the two are
-   * different files, and the slot is closed. What is read is still the same.
+   * different files, and the slot is closed. Both still read the same.
    */
-  adrift(slot: number, op: Operation, expected: string, got: string): boolean {
-    if (slot < 0 || (reading.includes(op.kind) && withoutLooks(expected) !== withoutLooks(got))) {
+  adrift(slot: number, { kind }: Operation): boolean {
+    if (slot < 0) {
       return false;
     }
     const [kernel, ours] = [this.#kernel, this.#ours];
@@ -83,6 +85,9 @@ export class Descriptors {
       return false;
     }
     if (!(own.nlink === 0 && st.nlink > 0 && isUnlinked(kernel, its))) {
+      return false;
+    }
+    if (!writing.includes(kind) && kernel.read(its, 0, READ) !== ours.read(fd, 0, READ)) {
       return false;
     }
     this.#close(slot);
@@ -118,12 +123,15 @@ export class Descriptors {
   }
 }
 
-/** What changes nothing in the file that a slot is. */
-const reading: readonly string[] = ['slot-read', 'slot-seek'];
-
-function withoutLooks(result: string): string {
-  return result.replace(/ \| .*$/s, '');
-}
+/** What may have changed the file that a slot is, on one side. */
+const writing: readonly string[] = [
+  'slot-write',
+  'slot-stream',
+  'slot-truncate',
+  'slot-fallocate',
+  'slot-copy',
+  'slot-map',
+];
 
 /** Of a mapping: without the digest of what it shows. */
 function unseen(result: string): string {

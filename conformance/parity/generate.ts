@@ -20,7 +20,7 @@ const WATCHED = 4;
 
 const making: readonly string[] = ['mkdir', 'create', 'symlink', 'link', 'mknod', 'tmpfile', 'slot-link'];
 /** What was in the slot is closed, whether another comes or not. */
-const opening: readonly string[] = ['slot-open', 'slot-tmpfile'];
+const opening: readonly string[] = ['slot-open', 'slot-orphan', 'slot-tmpfile'];
 const removing: readonly string[] = ['unlink', 'rmdir', 'rm -r'];
 
 export class Generator {

@@ -16,6 +16,8 @@ const REMEMBERED = 80;
 export interface Slot {
   readonly flags: number;
   readonly type: NodeType;
+  /** By which it was opened; '' for none. */
+  readonly path: ByteString;
 }
 
 export class Known {

@@ -152,7 +152,7 @@ export class Match {
   #play(op: Operation): Outcome {
     const [kernel, ours] = this.#turns!;
     const descriptors = this.#descriptors!;
-    if (op.kind === 'slot-link' && descriptors.adrift(op.slot, op, '', '')) {
+    if (op.kind === 'slot-link' && descriptors.adrift(op.slot, op)) {
       return { mismatch: null, result: 'EBADF' };
     }
     this.#twins?.look(op);
@@ -187,8 +187,8 @@ export class Match {
       descriptors.mapsCopy(op, its, said) ||
       descriptors.keepsBits(op, its, said) ||
       (this.#onDisk && descriptors.seesWhatWasRead(op, its, said)) ||
-      descriptors.adrift(op.slot, op, expected, got) ||
-      descriptors.adrift(op.other, op, expected, got)
+      descriptors.adrift(op.slot, op) ||
+      descriptors.adrift(op.other, op)
     ) {
       return { mismatch: null, result: expected };
     }

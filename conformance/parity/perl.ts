@@ -347,7 +347,7 @@ print join(' ', @said ? @said : 0), "\n";
 exit($said[0] =~ /^E/ ? 1 : 0) if $keep < 0;
 
 $_->() for @last;
-if (@made) { syscall $nr{dup3}, $made[0], $keep, 0 if $made[0] != $keep; syscall $nr{close}, $made[0] if $made[0] != $keep }
+if (@made && !grep { /^E/ } @said) { syscall $nr{dup3}, $made[0], $keep, 0 if $made[0] != $keep; syscall $nr{close}, $made[0] if $made[0] != $keep }
 else { syscall $nr{close}, $keep + 0 }
 exec 'bash', '-s', 'stdin';`;
 

@@ -27,7 +27,7 @@ const nowTime = times.findIndex(([, nsec]) => nsec === c.UTIME_NOW);
 const chmod: Kind = {
   weight: 4,
   choose: (by) => ({
-    path: by.there('any', 'dir', 'file'),
+    path: by.once(8) ? by.open('file') : by.there('any', 'dir', 'file'),
     mode: by.rnd.pick(modes),
     flags: by.once(3) ? NOFOLLOW : 0,
   }),

@@ -105,7 +105,7 @@ const read: Kind = {
 const write: Kind = {
   weight: 4,
   choose: (by) => ({
-    path: by.there('file', 'file', 'file', 'any'),
+    path: by.once(8) ? by.open('file') : by.there('file', 'file', 'file', 'any'),
     flags: by.rnd.pick([0, 0, c.O_APPEND, c.O_TRUNC]),
     off: by.rnd.pick([0, 0, 7, 4096, 20_000]),
     len: by.rnd.pick(sizes),

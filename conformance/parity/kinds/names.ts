@@ -20,7 +20,7 @@ const mkdir: Kind = {
 
 const rmdir: Kind = {
   weight: 3,
-  choose: (by) => ({ path: by.there('empty', 'empty', 'empty', 'empty', 'dir'), ...(by.once(2) ? {} : { user: 0 }) }),
+  choose: (by) => ({ path: by.there('empty', 'empty', 'empty', 'empty', 'dir'), ...(by.once(3) ? {} : { user: 0 }) }),
   run: (t, op) => said(t.sys.unlinkat(t.root, op.path, c.AT_REMOVEDIR)),
   learn: (known, op) => known.remove(op.path),
   shell: (op) => `rmdir ${pathWord(op.path)}`,
@@ -28,7 +28,7 @@ const rmdir: Kind = {
 
 const unlink: Kind = {
   weight: 3,
-  choose: (by) => ({ path: by.there('file', 'file', 'link', 'other') }),
+  choose: (by) => ({ path: by.once(3) ? by.open('file') : by.there('file', 'file', 'link', 'other') }),
   run: (t, op) => said(t.sys.unlinkat(t.root, op.path, 0)),
   learn: (known, op) => known.remove(op.path),
   shell: (op) => `unlink ${pathWord(op.path)}`,
@@ -86,7 +86,12 @@ function rename(weight: number, flags: number, flagName: string | 0): Kind {
     weight,
     choose(by) {
       const noreplace = flags === c.RENAME_NOREPLACE;
-      const to = flags === c.RENAME_EXCHANGE || by.once(noreplace ? 20 : 3) ? by.there('any') : by.free();
+      const to =
+        flags === c.RENAME_EXCHANGE || by.once(noreplace ? 20 : 3)
+          ? by.once(4)
+            ? by.open('any')
+            : by.there('any')
+          : by.free();
       return { path: noreplace ? by.there('any', 'file') : by.there('any', 'any', 'dir', 'file'), to };
     },
     run: (t, op) => said(t.sys.renameat2(t.root, op.path, t.root, op.to, flags)),

@@ -31,8 +31,8 @@ function fd(slot: number): number {
   return slot + 3;
 }
 
-function intoSlot(slot: number, call: Call): string {
-  return `slot ${fd(slot)} ${callWords([call])}`;
+function intoSlot(slot: number, ...all: readonly Call[]): string {
+  return `slot ${fd(slot)} ${callWords(all)}`;
 }
 
 const open: Kind = {
@@ -52,10 +52,36 @@ const open: Kind = {
     return said(Math.min(0, opened));
   },
   learn(known, op) {
-    known.slots[op.slot] = { flags: op.flags, type: known.type(op.path) ?? 'file' };
+    known.slots[op.slot] = { flags: op.flags, type: known.type(op.path) ?? 'file', path: op.path };
   },
   // The shell's own redirections open with other flags.
   shell: (op) => intoSlot(op.slot, opening(op.path, op.flags)),
+};
+
+/** Opened, and its name removed: a file of a lower most of the time. */
+const orphan: Kind = {
+  weight: 2,
+  choose: (by) => ({
+    ...(by.once(3) ? {} : { user: 0 }),
+    slot: by.rnd.below(by.known.slots.length),
+    path: by.there('file'),
+    flags: c.O_RDONLY,
+  }),
+  run(t, op) {
+    t.closeSlot(op.slot);
+    const opened = t.sys.openat(t.root, op.path, op.flags | c.O_NONBLOCK, 0);
+    const result = opened < 0 ? opened : t.sys.unlinkat(t.root, op.path, 0);
+    t.slots[op.slot] = opened;
+    if (result < 0) {
+      t.closeSlot(op.slot);
+    }
+    return said(result);
+  },
+  learn(known, op) {
+    known.slots[op.slot] = { flags: op.flags, type: 'file', path: '' };
+    known.remove(op.path);
+  },
+  shell: (op) => intoSlot(op.slot, opening(op.path, op.flags), ['unlinkat', 'AT_FDCWD', at(op.path), 0]),
 };
 
 const openTmpfile: Kind = {
@@ -73,7 +99,7 @@ const openTmpfile: Kind = {
     return said(Math.min(0, opened));
   },
   learn(known, op) {
-    known.slots[op.slot] = { flags: c.O_RDWR, type: 'file' };
+    known.slots[op.slot] = { flags: c.O_RDWR, type: 'file', path: '' };
   },
   shell: (op) => intoSlot(op.slot, opening(op.path, op.flags, op.mode)),
 };
@@ -355,6 +381,7 @@ const map = onSlot(
 
 export const slotKinds: Kinds = {
   'slot-open': open,
+  'slot-orphan': orphan,
   'slot-tmpfile': openTmpfile,
   'slot-link': link,
   'slot-close': close,
