@@ -2,9 +2,9 @@
  * docs/differences.md, "In a user namespace the kernel makes two inodes": a file that was copied up
  * while mounted and has got a second name. Each of the two goes on with the mode, owner and ACL that
  * it has seen, so that the kernel refuses, lets through or strips of suid by what is no longer so; and
- * renaming one name to the other is ESTALE, and each counts links of its own: one without any is not linked again. An inode that has once been seen without file capabilities
- * keeps those that the file gets by its other name when it is cut. Once that has shown, the sides are no
- * longer alike. Of the two only the first has an origin: a directory into which the other goes is marked
+ * renaming one name to the other is ESTALE, and each counts links of its own: one without any is not linked
+ * again. An inode that has once been seen without file capabilities keeps those that the file gets by its
+ * other name when it is cut. Once that has shown, the sides are no longer alike. Of the two only the first has an origin: a directory into which the other goes is marked
  * impure by ours alone.
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
