@@ -58,7 +58,7 @@ const open: Kind = {
   shell: (op) => intoSlot(op.slot, opening(op.path, op.flags)),
 };
 
-/** Opened, and its name removed: a file of a lower most of the time. */
+/** Opened, and its name removed: often before the file has been copied up. */
 const orphan: Kind = {
   weight: 2,
   choose: (by) => ({
