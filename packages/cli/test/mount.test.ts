@@ -367,6 +367,47 @@ describe('mounts by FUSE', () => {
     expect(mapped).toMatchObject({ code: 32, stderr: expect.stringContaining('uidmapping') });
   });
 
+  it('leaves index and metacopy off, which strata mount has on', async () => {
+    fs.linkSync(stage.at('lower/file'), stage.at('lower/file2'));
+    const content = stage.read('lower/file');
+    const changed = async (mounted: Promise<{ code: number | null }>): Promise<unknown[]> => {
+      expect(await mounted).toMatchObject({ code: 0 });
+      fs.chmodSync(stage.at('merged/file'), 0o600);
+      const mode = fs.statSync(stage.at('merged/file2')).mode & 0o777;
+      expect(stage.read('merged/file2')).toBe(content);
+      expect(await strata(['umount', stage.at('merged')])).toMatchObject({ code: 0 });
+      const seen = [stage.read('upper/file'), mode, fs.readdirSync(stage.at('work')).includes('index')];
+      for (const name of ['upper', 'work']) fs.rmSync(stage.at(name), { recursive: true });
+      for (const name of ['upper', 'work']) stage.dir(name);
+      return seen;
+    };
+    const lower = fs.statSync(stage.at('lower/file')).mode & 0o777;
+    expect(await changed(strataOverlay(['-o', here(GOOD), stage.at('merged')]))).toEqual([content, lower, false]);
+    const byMount = await changed(strata(['mount', '--backend', 'fuse', '-o', here(GOOD), stage.at('merged')]));
+    // Metadata alone: as it lies there it is a hole.
+    expect(byMount).toEqual(['\0'.repeat(content.length), 0o600, true]);
+  });
+
+  it('with ro takes an upper on a read-only filesystem, and stays read-only when it is remounted', async () => {
+    const disk = stage.dir('disk');
+    execFileSync('mount', ['-t', 'tmpfs', 'disk', disk]);
+    for (const name of ['u', 'w']) stage.dir(`disk/${name}`);
+    stage.put('disk/u/own', 'upper');
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    const options = here('ro,lowerdir=T/lower,upperdir=T/disk/u,workdir=T/disk/w');
+    expect(await strata(['mount', '--backend', 'fuse', '-o', options, stage.at('merged')])).toMatchObject({ code: 0 });
+    expect(fs.readdirSync(stage.at('merged')).sort()).toEqual(['d', 'file', 'own']);
+    expect(() => fs.writeFileSync(stage.at('merged/new'), '')).toThrow('EROFS');
+    execFileSync('mount', ['-o', 'remount,rw', disk]);
+    execFileSync('mount', ['-i', '-o', 'remount,rw', stage.at('merged')]);
+    for (const name of ['new', 'own', 'file']) {
+      expect(() => fs.writeFileSync(stage.at('merged', name), '')).toThrow('EROFS');
+    }
+    expect(stage.read('disk/u/own')).toBe('upper');
+    expect(await strata(['umount', stage.at('merged')])).toMatchObject({ code: 0 });
+    execFileSync('umount', [disk]);
+  });
+
   it('is called by mount(8)', async (context) => {
     const link = '/sbin/mount.fuse.strata-overlay';
     context.skip(fs.existsSync(link), `${link} is somebody else's`);

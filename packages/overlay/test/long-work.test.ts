@@ -152,15 +152,17 @@ describe.runIf(isRoot)(needsRoot('long copy-ups'), () => {
   }, 120_000);
 
   it('a small file beside a large one is copied in between', async () => {
+    // So large that its copy is under way for long enough, however busy the machine is.
+    plant('dir/huge', LARGE);
     plant('dir/less', 32 * MiB);
     const { pid } = await stage.mount(`${WHOLE},volatile`);
-    const large = run('printf A >> dir/big');
+    const large = run('printf A >> dir/huge');
     await underWay(pid);
     const small = run('printf B >> dir/less');
     expect((await small.end).code).toBe(0);
     expect(large.child.exitCode).toBe(null);
     expect((await large.end).code).toBe(0);
-    expect([fs.statSync(at('dir/less')).size, fs.statSync(at('dir/big')).size]).toEqual([32 * MiB + 1, SIZE + 1]);
+    expect([fs.statSync(at('dir/less')).size, fs.statSync(at('dir/huge')).size]).toEqual([32 * MiB + 1, LARGE + 1]);
   }, 120_000);
 
   it.each([
