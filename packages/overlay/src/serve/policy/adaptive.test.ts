@@ -196,6 +196,17 @@ describe('following', () => {
     expect([machine.looks, seat.steps.length]).toEqual([looks + 1, 2]);
   });
 
+  it('goes along too when every other answer is one that nobody waits for', () => {
+    const policy = policyWith();
+    ask(policy, 64, 5);
+    machine.cpu = 0;
+    for (let i = 0; i < 3; i++) {
+      ask(policy, 1, 5, [7]);
+      ask(policy, 1, 30, [0]);
+    }
+    expect(seat.steps.at(-1)).toBe('move 0');
+  });
+
   it('ends with a pause of the client, and begins again', () => {
     const policy = policyWith();
     ask(policy, 64, 5);

@@ -64,6 +64,8 @@ export class AdaptivePolicy implements ServingPolicy {
   private restNext = 1;
 
   private answeredAt = 0;
+  /** A thread waited for that answer. */
+  private awaited = false;
   private client = 0;
   private farRow = 0;
   // The window so far: requests, those soon after an answer, and how soon.
@@ -93,8 +95,9 @@ export class AdaptivePolicy implements ServingPolicy {
     const gap = this.around.now() - this.answeredAt;
     this.count++;
     if (gap < QUICK_US) this.quick++;
-    if (gap <= NEAR_US) this.farRow = 0;
-    else if (++this.farRow === FAR_ROW && this.packedOn >= 0) this.goAlong();
+    // Behind an answer that nobody waited for (RELEASE's) the next request may be there already.
+    if (this.awaited) this.farRow = gap > NEAR_US ? this.farRow + 1 : 0;
+    if (this.awaited && this.farRow === FAR_ROW && this.packedOn >= 0) this.goAlong();
     if (gap <= (this.spins ? SPIN_US : WORTH_US)) this.caught++;
     if (this.packedOn >= 0 && (gap > PAUSE_US || this.place?.rescued())) this.leave(gap <= PAUSE_US);
     // Before the answer is given, so that the client whose request this is does not count as another runnable task.
@@ -103,6 +106,7 @@ export class AdaptivePolicy implements ServingPolicy {
 
   served(pid: number): void {
     this.answeredAt = this.around.now();
+    this.awaited = pid !== 0;
     if (pid === 0) return;
     this.asked++;
     this.clients.add(pid);
