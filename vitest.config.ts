@@ -26,7 +26,7 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.mjs', 'bench/**/*.test.ts'],
           maxWorkers: 2,
-          // A test that asserts nothing fails. The others assert by scripts too, and by cases' own means (conformance/expect.ts).
+          // A test that asserts nothing fails. Conformance cases and interop assert by means of their own (conformance/expect.ts, scripts).
           expect: { requireAssertions: true },
           sequence: { groupOrder: 0 },
         },
@@ -52,6 +52,7 @@ export default defineConfig({
           include: ['packages/*/test/**/*.test.ts'],
           testTimeout: 60_000,
           maxWorkers: 1,
+          expect: { requireAssertions: true },
           sequence: { groupOrder: 2 },
         },
       },
