@@ -13,6 +13,7 @@ import { Caller } from './caller.ts';
 import { Completed } from './completed.ts';
 import { Descriptors } from './descriptors.ts';
 import { kinds } from './kinds/all.ts';
+import { replacing } from './kinds/slots.ts';
 import { LinkedNames } from './linked-names.ts';
 import { look } from './look.ts';
 import { LowerNumbers } from './lower-numbers.ts';
@@ -346,7 +347,8 @@ export class Match {
     const watched = op.watched === 1;
     const paths = pathsOf(op);
     // In a user namespace the mtime after a store is not compared (#touch).
-    const slots = [op.slot, op.other].filter((slot) => slot >= 0 && !(this.#userns && op.kind === 'slot-map'));
+    const unlike = replacing.includes(op.kind) || (this.#userns && op.kind === 'slot-map');
+    const slots = unlike ? [] : [op.slot, op.other].filter((slot) => slot >= 0);
     const timed = (): (Times | null)[] => [
       ...paths.flatMap((path) => this.#times(turn, path)),
       ...slots.map((slot) => times(turn, turn.slots[slot], '', c.AT_EMPTY_PATH)),

@@ -379,6 +379,9 @@ const map = onSlot(
   },
 );
 
+/** After these another file is in the slot, or none; an inode number may come again. */
+export const replacing: readonly string[] = ['slot-open', 'slot-orphan', 'slot-tmpfile', 'slot-close'];
+
 export const slotKinds: Kinds = {
   'slot-open': open,
   'slot-orphan': orphan,
