@@ -37,7 +37,6 @@ const SHAKES = 30;
 const METADATA_SHAKES = 4;
 
 export class LayerMaker {
-  #odd: readonly ByteString[] = oddNames;
   readonly #sys: Sys;
   readonly #rnd: Random;
 
@@ -52,8 +51,6 @@ export class LayerMaker {
    * @param scratch an empty directory on the filesystem of each of `dirs`, and where to mount.
    */
   make(dirs: readonly ByteString[], making: readonly string[], scratch: readonly ByteString[], at: ByteString): void {
-    // What has a longer name than a redirect can hold is moved with its data by ours (docs/differences.md).
-    this.#odd = making.includes('metacopy=on') ? oddNames.filter((name) => name.length < 200) : oddNames;
     const old = this.#sys.umask(0);
     for (let i = dirs.length - 1; i >= 0; i--) {
       this.#seed(dirs[i]);
@@ -107,7 +104,7 @@ export class LayerMaker {
   /** Up to three names deep. */
   #path(): ByteString {
     const { below, pick } = this.#rnd;
-    return Array.from({ length: 1 + below(3) }, () => (below(25) === 0 ? pick(this.#odd) : pick(names))).join('/');
+    return Array.from({ length: 1 + below(3) }, () => (below(25) === 0 ? pick(oddNames) : pick(names))).join('/');
   }
 
   /** Whatever fails, fails: the next one may not. */
