@@ -109,7 +109,7 @@ export class DiskLayer implements Layer {
       return err;
     }
     // The clone is in no mount table, and mapped as its model.
-    const idmapped = isIdmapped(sys, stat.mntId);
+    const idmapped = isIdmapped(sys, stat.mntId, cache);
     const clone = options.writable ? -1 : openClone(sys, plain);
     if (clone >= 0) sys.close(plain);
     return new DiskLayer(sys, cache, options, clone >= 0 ? clone : plain, {

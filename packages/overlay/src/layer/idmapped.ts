@@ -15,8 +15,22 @@ export const NO_ID = 0xffff_ffff;
 const OVERFLOW_ID = 65534;
 const CHUNK = 65536;
 
-/** Whether mount `mntId` of this thread's mount namespace is id-mapped; false where /proc does not tell. */
-export function isIdmapped(sys: Sys, mntId: bigint | number): boolean {
+/** What the mount table said, for layers that are opened together: it is as long as the mounts of the machine are many. */
+const told = new WeakMap<object, Map<number, boolean>>();
+
+/**
+ * Whether mount `mntId` of this thread's mount namespace is id-mapped; false where /proc does not tell.
+ * @param together whoever has the same is opened at the same time.
+ */
+export function isIdmapped(sys: Sys, mntId: number, together: object): boolean {
+  const known = told.get(together) ?? new Map<number, boolean>();
+  told.set(together, known);
+  const idmapped = known.get(mntId) ?? look(sys, mntId);
+  known.set(mntId, idmapped);
+  return idmapped;
+}
+
+function look(sys: Sys, mntId: number): boolean {
   const fd = sys.openat(AT_FDCWD, '/proc/thread-self/mountinfo', O_RDONLY, 0);
   if (fd < 0) return false;
   const chunk = Buffer.alloc(CHUNK);

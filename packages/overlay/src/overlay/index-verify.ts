@@ -34,7 +34,11 @@ export function withoutIndex(config: Config, layers: SuperLayers, hooks: SuperHo
 
 function obstacle(config: Config, layers: SuperLayers, upper: Layer): string | null {
   const st = new Stat();
+  const seen = new Set<number>();
   for (const layer of [upper, ...layers.lowers]) {
+    // All of one filesystem are alike: kernel ovl_can_decode_fh() asks the superblock.
+    if (seen.has(layer.dev)) continue;
+    seen.add(layer.dev);
     const id = layer.fileHandle(layer.root);
     if (typeof id === 'number') return `the filesystem of ${layer.label} has no file handles`;
     if (layer.handleIno(id, st) < 0) return `file handles of ${layer.label} cannot be opened`;
