@@ -5,6 +5,7 @@
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
+import { ENODATA } from 'stratafs/internal/sys/errno';
 import { Stat } from 'stratafs/internal/sys/stat';
 import type { Sys } from 'stratafs/internal/sys/sys';
 import { tick } from '../calls.ts';
@@ -45,9 +46,6 @@ export interface Outcome {
 const LINKS = / (\d+)l\b/g;
 
 const BLOCKS = / (\d+)b\b/g;
-
-/** Paths together; no redirect of such ones is too long. */
-const SHORT = 200;
 
 /** `U+1` and the like, in hex. */
 const NLINK = 'xattr trusted.overlay.nlink';
@@ -223,8 +221,16 @@ export class Match {
   /** docs/differences.md, "A file of metadata alone that is renamed or linked where its redirect would be longer": ours has its data. */
   #unreachable({ kind, path, to }: Operation, expected: string, got: string): boolean {
     const moving = kind.startsWith('rename') || kind === 'link' || kind === 'slot-link';
-    const long = path.length + to.length > SHORT;
-    return this.#metacopy && moving && long && expected.startsWith('EXDEV') && !isFailure(got);
+    if (!this.#metacopy || !moving || !expected.startsWith('EXDEV') || isFailure(got)) return false;
+    return [path, to].some((name) => name !== '' && this.#isWhole(name));
+  }
+
+  /** Whether `name` is a file in our upper that has its data. */
+  #isWhole(name: ByteString): boolean {
+    const st = new Stat();
+    const at = `${this.pair.stores[1].upper}/${namePath(this.#turns![1], name)}`;
+    if (this.#sys.statx(c.AT_FDCWD, at, c.AT_SYMLINK_NOFOLLOW, st) < 0 || st.type !== c.S_IFREG) return false;
+    return this.#sys.getxattrat(c.AT_FDCWD, at, 'trusted.overlay.metacopy', Buffer.alloc(256)) === -ENODATA;
   }
 
   /** docs/differences.md, "A write that RLIMIT_FSIZE refuses": with nothing to lose it is alike. */
