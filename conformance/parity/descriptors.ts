@@ -18,14 +18,21 @@ export class Descriptors {
   readonly #ours: Turn;
   /** Slots whose file was made without a name. */
   readonly #unnamed = new Set<number>();
+  readonly #readDirect: Set<bigint>;
 
-  constructor(kernel: Turn, ours: Turn) {
+  /** @param readDirect inode numbers, of both sides, of what was read with O_DIRECT since these layers were made. */
+  constructor(kernel: Turn, ours: Turn, readDirect: Set<bigint>) {
     this.#kernel = kernel;
     this.#ours = ours;
+    this.#readDirect = readDirect;
   }
 
   /** To be called after each operation. */
   learn(op: Operation, result: string): void {
+    if (op.kind === 'direct-read' && !isFailure(result)) {
+      // When the uppers are exchanged each side shows the other's numbers.
+      for (const turn of [this.#kernel, this.#ours]) this.#readDirect.add(inodeOf(turn, turn.root, op.path));
+    }
     if (op.kind === 'slot-tmpfile') {
       this.#unnamed.add(op.slot);
     } else if (['slot-open', 'slot-orphan'].includes(op.kind) || (op.kind === 'slot-link' && !isFailure(result))) {
@@ -96,10 +103,15 @@ export class Descriptors {
 
   /**
    * "With O_DIRECT": what ours reads comes into the page cache below, and ext4 calls an unwritten block data
-   * when it is there. Both read the whole file; what they still tell apart are other blocks.
+   * when it is there. Of a file that was read so: both read it whole; what they still tell apart are other blocks.
    */
   seesWhatWasRead(op: Operation, expected: string, got: string): boolean {
-    if (op.kind !== 'slot-seek' || withoutPosition(expected) !== withoutPosition(got)) {
+    const alike = expected !== got && withoutPosition(expected) === withoutPosition(got);
+    if (
+      op.kind !== 'slot-seek' ||
+      !alike ||
+      !this.#readDirect.has(inodeOf(this.#ours, this.#ours.slots[op.slot], ''))
+    ) {
       return false;
     }
     const [its, own] = [this.#kernel, this.#ours].map(({ sys, slots, buf }) => {
@@ -136,6 +148,10 @@ const writing: readonly string[] = [
 /** Of a mapping: without the digest of what it shows. */
 function unseen(result: string): string {
   return result.replace(/^mapped \S+/, 'mapped');
+}
+
+function inodeOf({ sys, stat }: Turn, dirfd: number, path: string): bigint {
+  return sys.statx(dirfd, path, path === '' ? c.AT_EMPTY_PATH : 0, stat) < 0 ? -1n : stat.ino;
 }
 
 /** Of an lseek: what the looks say. */

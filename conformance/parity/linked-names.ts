@@ -1,7 +1,7 @@
 /**
  * docs/differences.md, "`index`: when a lower hard link has been copied up": by FUSE it may be another
  * name of the file that gets into the upper, and with it the directories on the way to it. So of
- * names of one file only one side's upper may hold one, and of the directories above only one side's
+ * names of one file only one side's upper may hold one, a redirect may lead to either, and of the directories above only one side's
  * may be a copy: its link count is 1 then and, after a remount, its time of birth is the copy's.
  */
 import type { ByteString } from 'stratafs/internal/sys/bytes';
@@ -9,10 +9,13 @@ import type { Snapshot } from '../snapshot.ts';
 
 /** A directory's link count as look.ts writes it. */
 const DIRECTORY_LINKS = /\b(4[0-7]{4} \d+:\d+) \d+l/g;
+const REDIRECT = 'xattr trusted.overlay.redirect';
 const DIRECTORY = /\b4[0-7]{4} /;
 
 export class LinkedNames {
   readonly #names = new Set<ByteString>();
+  /** As a redirect has them, `/` and a path: also where names were before they were moved. */
+  readonly #ever = new Set<ByteString>();
   /** The directories that lead to them, without the root, which each upper has. */
   readonly #above = new Set<ByteString>();
 
@@ -20,6 +23,7 @@ export class LinkedNames {
   note(linked: ReadonlySet<ByteString>): void {
     for (const path of linked) {
       this.#names.add(path);
+      this.#ever.add(`/${path}`);
       for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
         this.#above.add(path.slice(0, end));
       }
@@ -59,8 +63,17 @@ export class LinkedNames {
     }
   }
 
-  /** Of the uppers: names, and directories above them, that one side alone has copied. */
+  /**
+   * Of the uppers: names, and directories above them, that one side alone has copied; and redirects that lead to
+   * two such names. That both lead to the same bytes shows when the uppers have been exchanged.
+   */
   forgiveNames(kernel: Snapshot, ours: Snapshot): void {
+    for (const [path, entry] of kernel) {
+      const own = ours.get(path) as Record<string, string> | undefined;
+      const [its, other] = [entry[REDIRECT], own?.[REDIRECT]];
+      if (own && its && other && [its, other].every((redirect) => this.#ever.has(fromHex(redirect))))
+        own[REDIRECT] = its;
+    }
     for (const path of [...this.#names, ...this.#above]) {
       const at = `upper/${path}`;
       if (kernel.has(at) !== ours.has(at)) {
@@ -69,4 +82,8 @@ export class LinkedNames {
       }
     }
   }
+}
+
+function fromHex(text: string): ByteString {
+  return Buffer.from(text, 'hex').toString('latin1');
 }

@@ -3,6 +3,7 @@
  * swaps where the sequence says `check` and `swap`. After a mismatch the states differ, and a new
  * match has to begin.
  */
+import { createHash } from 'node:crypto';
 import type { ByteString } from 'stratafs/internal/sys/bytes';
 import * as c from 'stratafs/internal/sys/constants';
 import { ENODATA } from 'stratafs/internal/sys/errno';
@@ -73,6 +74,8 @@ export class Match {
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
   #descriptors: Descriptors | null = null;
+  /** Of descriptors.ts. */
+  readonly #readDirect = new Set<bigint>();
   /** null where no file has its metadata alone copied up. */
   #completed: Completed | null = null;
   #twins: Twins | null = null;
@@ -100,6 +103,7 @@ export class Match {
   async begin(seed: number, cut?: (lowers: readonly string[]) => void): Promise<Mismatch | null> {
     await this.#leave();
     this.#twins = null;
+    this.#readDirect.clear();
     this.#linked = this.#index ? new LinkedNames() : null;
     this.#completed = this.#metacopy ? new Completed(this.#sys) : null;
     this.#remounted = false;
@@ -119,7 +123,7 @@ export class Match {
     await this.pair.mount();
     const [kernel, ours] = this.pair.merged;
     this.#turns = [new Turn(this.#sys, true, kernel), new Turn(this.#sys, false, ours)];
-    this.#descriptors = new Descriptors(...this.#turns);
+    this.#descriptors = new Descriptors(...this.#turns, this.#readDirect);
     this.#twins = this.#userns ? new Twins(this.#turns, this.#twins) : null;
   }
 
@@ -177,15 +181,15 @@ export class Match {
     const [its, said] = [expected, this.#counted(op, expected, this.#timed(op, expected, got))].map((result) =>
       this.#comparable(result, op),
     );
+    const timely = times.every(
+      (change, i) =>
+        agree(this.#comparable(change, op), this.#comparable(own[i], op)) || this.#forgives(change, own[i]),
+    );
     if (
-      (its === said &&
-        times.every(
-          (change, i) =>
-            agree(this.#comparable(change, op), this.#comparable(own[i], op)) || this.#forgives(change, own[i]),
-        )) ||
+      (its === said && timely) ||
       descriptors.mapsCopy(op, its, said) ||
       descriptors.keepsBits(op, its, said) ||
-      (this.#onDisk && descriptors.seesWhatWasRead(op, its, said)) ||
+      (this.#onDisk && timely && descriptors.seesWhatWasRead(op, its, said)) ||
       descriptors.adrift(op.slot, op) ||
       descriptors.adrift(op.other, op)
     ) {
@@ -219,18 +223,24 @@ export class Match {
   }
 
   /** docs/differences.md, "A file of metadata alone that is renamed or linked where its redirect would be longer": ours has its data. */
-  #unreachable({ kind, path, to }: Operation, expected: string, got: string): boolean {
+  #unreachable({ kind, path, to, slot }: Operation, expected: string, got: string): boolean {
     const moving = kind.startsWith('rename') || kind === 'link' || kind === 'slot-link';
     if (!this.#metacopy || !moving || !expected.startsWith('EXDEV') || isFailure(got)) return false;
-    return [path, to].some((name) => name !== '' && this.#isWhole(name));
+    const [kernel] = this.#turns!;
+    if (kind === 'rename-exchange')
+      return this.#sameWhole(kernel.root, path, to) && this.#sameWhole(kernel.root, to, path);
+    return kind === 'slot-link' ? this.#sameWhole(kernel.slots[slot], '', to) : this.#sameWhole(kernel.root, path, to);
   }
 
-  /** Whether `name` is a file in our upper that has its data. */
-  #isWhole(name: ByteString): boolean {
-    const st = new Stat();
-    const at = `${this.pair.stores[1].upper}/${namePath(this.#turns![1], name)}`;
-    if (this.#sys.statx(c.AT_FDCWD, at, c.AT_SYMLINK_NOFOLLOW, st) < 0 || st.type !== c.S_IFREG) return false;
-    return this.#sys.getxattrat(c.AT_FDCWD, at, 'trusted.overlay.metacopy', Buffer.alloc(256)) === -ENODATA;
+  /** Whether our `name` is a file that has its data in the upper, and the bytes of the kernel's at `path`. */
+  #sameWhole(dirfd: number, path: ByteString, name: ByteString): boolean {
+    const [kernel, ours] = this.#turns!;
+    const at = `${this.pair.stores[1].upper}/${namePath(ours, name)}`;
+    if (this.#sys.statx(c.AT_FDCWD, at, c.AT_SYMLINK_NOFOLLOW, kernel.stat) < 0) return false;
+    if (kernel.stat.type !== c.S_IFREG) return false;
+    const mark = this.#sys.getxattrat(c.AT_FDCWD, at, 'trusted.overlay.metacopy', Buffer.alloc(256));
+    const seen = wholeOf(ours, ours.root, name);
+    return mark === -ENODATA && seen !== null && seen === wholeOf(kernel, dirfd, path);
   }
 
   /** docs/differences.md, "A write that RLIMIT_FSIZE refuses": with nothing to lose it is alike. */
@@ -431,6 +441,21 @@ export class Match {
   #renamed(mismatch: Mismatch | null, what: string): Mismatch | null {
     return mismatch === null ? null : { ...mismatch, what };
   }
+}
+
+/** All bytes of a file, as a digest; null where it cannot be read. */
+function wholeOf({ sys, buf }: Turn, dirfd: number, path: ByteString): string | null {
+  const at = path === '' ? `/proc/self/fd/${dirfd}` : path;
+  const fd = sys.openat(dirfd, at, c.O_RDONLY | c.O_NONBLOCK, 0);
+  if (fd < 0) return null;
+  const hash = createHash('md5');
+  let n = 1;
+  for (let off = 0; n > 0; off += n) {
+    n = sys.pread(fd, buf, 0, buf.length, off);
+    hash.update(buf.subarray(0, Math.max(0, n)));
+  }
+  sys.close(fd);
+  return n < 0 ? null : hash.digest('hex');
 }
 
 function pathsOf(op: Operation): ByteString[] {

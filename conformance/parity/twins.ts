@@ -106,8 +106,8 @@ export class Twins {
     if (this.#last !== op || !this.#isLinked()) {
       return false;
     }
-    // The inode that was opened has lost its own name.
-    const nameless = op.kind === 'slot-link' && kernel.startsWith('ENOENT') && !isFailure(ours);
+    // The inode that was opened has lost its own name, and the file has another, besides the one that ours has made.
+    const nameless = op.kind === 'slot-link' && kernel.startsWith('ENOENT') && /^0 .* [2-9]\d*l /.test(ours);
     const judged = [kernel, ours].some((result) => /^(EACCES|EPERM|ESTALE|EBUSY)\b/.test(result));
     // The VFS clips a copy to the size that the inode has been seen with, perhaps to nothing, before it judges
     // whether the ranges overlap; watchers hear of suid that goes.

@@ -159,12 +159,12 @@ const PATH_MAX = 4095;
 /** Which of the calls below makes a link. */
 export const LINKS = 1;
 
-/** Every call that takes a name, with one of `len` bytes; and a path of the greatest length, or one more. */
 function created(sys: Sys, root: number, path: ByteString): number {
   const fd = sys.openat(root, path, c.O_WRONLY | c.O_CREAT, 0o600);
   return fd < 0 ? fd : sys.close(fd);
 }
 
+/** Every call that takes a name, with one of `len` bytes; and a path of the greatest length, or one more. */
 const longNames: Kind = {
   weight: 3,
   choose: (by) => ({
