@@ -5,7 +5,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 
-/** Not before all code is loaded: V8 takes no code from a cache that was made under other flags. */
+/** V8 looks at this each time it collects. */
 export function collectAlone(): void {
   setFlagsFromString('--no-parallel-scavenge');
 }

@@ -14,8 +14,6 @@ import { builtFile } from './built.ts';
 import type { ServeConfig } from './config.ts';
 import { cancelWork, makeControl, setDetached, stopServing } from './control.ts';
 import { type Failure, fromFailure, type ThreadMessage, toFailure } from './messages.ts';
-import { compilers, yieldAtFirst } from './policy/compilers.ts';
-import { TID } from './policy/place.ts';
 import { watch } from './policy/watch.ts';
 import type { ThreadData } from './worker.ts';
 
@@ -62,8 +60,6 @@ export function startServer(sys: Sys, config: ServeConfig, ahead: Worker | null,
   let failure: Failure | null = null;
   let end: SessionEnd | null = null;
   let timer: NodeJS.Timeout | undefined;
-  /** Ends what the beginning of a mount has V8's threads do. */
-  let letGo = (): void => {};
 
   const detach = (): void => {
     if (served === null) return;
@@ -74,7 +70,6 @@ export function startServer(sys: Sys, config: ServeConfig, ahead: Worker | null,
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const ended = exited.then(() => {
     clearTimeout(timer);
-    letGo();
     // A thread that broke leaves its mount behind, with nobody to answer.
     detach();
     sys.close(wakeFd);
@@ -86,7 +81,6 @@ export function startServer(sys: Sys, config: ServeConfig, ahead: Worker | null,
       switch (message.type) {
         case 'ready':
           served = message.mount;
-          if (control.seat[TID] !== 0) letGo = yieldAtFirst(sys, compilers(control.seat[TID]));
           resolve(message.mount);
           break;
         case 'ending':

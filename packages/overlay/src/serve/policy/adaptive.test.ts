@@ -38,7 +38,7 @@ beforeEach(() => {
 });
 
 function policyWith(ways: Partial<Ways> = {}): AdaptivePolicy {
-  return new AdaptivePolicy(around, { place, spin: true, ...ways }, blockingPolicy);
+  return new AdaptivePolicy(around, { place, spin: true, sleepers: 1, ...ways }, blockingPolicy);
 }
 
 /** `count` requests, each `gap` after the answer before, from `pids` in turn. */
@@ -196,6 +196,15 @@ describe('following', () => {
     expect([machine.looks, seat.steps.length]).toEqual([looks + 1, 2]);
   });
 
+  it('goes along with a client that is late each time, from its beginning on', () => {
+    const policy = policyWith();
+    ask(policy, 64, 20);
+    expect(policy.way).toBe('follow');
+    machine.cpu = 0;
+    ask(policy, 64, 40);
+    expect(seat.steps.at(-1)).toBe('move 0');
+  });
+
   it('goes along too when every other answer is one that nobody waits for', () => {
     const policy = policyWith();
     ask(policy, 64, 5);
@@ -228,6 +237,13 @@ describe('following', () => {
     expect(more).toBeLessThanOrEqual(37);
     expect(seat.steps.at(-1)).toBe('unpack');
     ask(policy, 32, 5);
+    expect(policy.way).toBe('block');
+  });
+
+  it('has no sleeper counted where Linux counts none', () => {
+    const policy = policyWith({ sleepers: 0 });
+    machine.runnable = 2;
+    ask(policy, 64, 5);
     expect(policy.way).toBe('block');
   });
 

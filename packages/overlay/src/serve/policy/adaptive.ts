@@ -20,11 +20,9 @@ const WINDOW = 32;
 /** Microseconds after an answer within which a client that is busy with us asks again, but for a few times in a window. */
 const QUICK_US = 300;
 const LATE = 2;
-/** More than this between answer and request, so many times in a row, and the two may be on different processors. */
+/** More than this between answer and request, so many times in a row, and the two may be on different processors. Once a window while it lasts. */
 const NEAR_US = 15;
 const FAR_ROW = 3;
-/** Linux from 6.12 on counts a task that sleeps as runnable until its turn would have come, such as the client that waits for us. */
-const SLEEPER = 1;
 /** How long a spin lasts. */
 const SPIN_US = 50;
 /** While the thread sleeps at once, a pause up to here would have been ended by a spin: it has two wake-ups in it. */
@@ -41,6 +39,8 @@ const REST_MAX = 64;
 
 /** Which ways are open. */
 export interface Ways {
+  /** How many of those that are asleep Linux may still count as runnable: from 6.12 on, until its turn would have come, the client that waits for us. */
+  sleepers: number;
   /** null: never follow. */
   place: Place | null;
   spin: boolean;
@@ -50,6 +50,7 @@ export class AdaptivePolicy implements ServingPolicy {
   private readonly around: Surroundings;
   private readonly place: Place | null;
   private readonly maySpin: boolean;
+  private readonly sleepers: number;
   private readonly quiet: Pick<ServingPolicy, 'arrived' | 'quietMs' | 'rest'>;
 
   private packedOn = -1;
@@ -81,6 +82,7 @@ export class AdaptivePolicy implements ServingPolicy {
     this.around = around;
     this.place = ways.place;
     this.maySpin = ways.spin;
+    this.sleepers = ways.sleepers;
     this.spins = ways.spin;
     this.quiet = quiet;
   }
@@ -97,7 +99,7 @@ export class AdaptivePolicy implements ServingPolicy {
     if (gap < QUICK_US) this.quick++;
     // Behind an answer that nobody waited for (RELEASE's) the next request may be there already.
     if (this.awaited) this.farRow = gap > NEAR_US ? this.farRow + 1 : 0;
-    if (this.awaited && this.farRow === FAR_ROW && this.packedOn >= 0) this.goAlong();
+    if (this.awaited && this.farRow % WINDOW === FAR_ROW && this.packedOn >= 0) this.goAlong();
     if (gap <= (this.spins ? SPIN_US : WORTH_US)) this.caught++;
     if (this.packedOn >= 0 && (gap > PAUSE_US || this.place?.rescued())) this.leave(gap <= PAUSE_US);
     // Before the answer is given, so that the client whose request this is does not count as another runnable task.
@@ -136,7 +138,7 @@ export class AdaptivePolicy implements ServingPolicy {
     const { quick, caught, asked, strangers, clients } = this;
     const runnable = this.around.runnable();
     // Clients that compute between two requests are no reason to step back.
-    const others = runnable < 0 ? 1 : runnable - Math.max(1, clients.size) - SLEEPER;
+    const others = runnable < 0 ? 1 : runnable - Math.max(1, clients.size) - this.sleepers;
     const alone = clients.size === 1 && asked >= WINDOW / 4 && quick >= WINDOW - LATE;
     this.count = this.quick = this.caught = this.asked = this.strangers = 0;
     clients.clear();
@@ -158,6 +160,7 @@ export class AdaptivePolicy implements ServingPolicy {
     }
     this.packedOn = cpu;
     this.packedAt = around.now();
+    this.farRow = 0;
   }
 
   private stay(others: boolean, strangers: number): void {
