@@ -18,21 +18,14 @@ export class Descriptors {
   readonly #ours: Turn;
   /** Slots whose file was made without a name. */
   readonly #unnamed = new Set<number>();
-  readonly #readDirect: Set<bigint>;
 
-  /** @param readDirect inode numbers, of both sides, of what was read with O_DIRECT since these layers were made. */
-  constructor(kernel: Turn, ours: Turn, readDirect: Set<bigint>) {
+  constructor(kernel: Turn, ours: Turn) {
     this.#kernel = kernel;
     this.#ours = ours;
-    this.#readDirect = readDirect;
   }
 
   /** To be called after each operation. */
   learn(op: Operation, result: string): void {
-    if (op.kind === 'direct-read' && !isFailure(result)) {
-      // When the uppers are exchanged each side shows the other's numbers.
-      for (const turn of [this.#kernel, this.#ours]) this.#readDirect.add(inodeOf(turn, turn.root, op.path));
-    }
     if (op.kind === 'slot-tmpfile') {
       this.#unnamed.add(op.slot);
     } else if (['slot-open', 'slot-orphan'].includes(op.kind) || (op.kind === 'slot-link' && !isFailure(result))) {
@@ -102,24 +95,22 @@ export class Descriptors {
   }
 
   /**
-   * "With O_DIRECT": what ours reads comes into the page cache below, and ext4 calls an unwritten block data
-   * when it is there. Of a file that was read so: both read it whole; what they still tell apart are other blocks.
+   * "With O_DIRECT": ext4 calls an unwritten block data when it is in the page cache, where direct reads bring it by ours
+   * alone, and from where fadvise(2) takes it by the kernel's alone. Both read the whole file; what they still tell
+   * apart are other blocks.
    */
-  seesWhatWasRead(op: Operation, expected: string, got: string): boolean {
-    const alike = expected !== got && withoutPosition(expected) === withoutPosition(got);
-    if (
-      op.kind !== 'slot-seek' ||
-      !alike ||
-      !this.#readDirect.has(inodeOf(this.#ours, this.#ours.slots[op.slot], ''))
-    ) {
+  seesWhatIsCached(op: Operation, expected: string, got: string): boolean {
+    if (op.kind !== 'slot-seek' || expected === got || withoutPosition(expected) !== withoutPosition(got)) {
       return false;
     }
     const [its, own] = [this.#kernel, this.#ours].map(({ sys, slots, buf }) => {
-      const fd = slots[op.slot];
+      // The slot may be open for writing only.
+      const fd = sys.openat(c.AT_FDCWD, `/proc/self/fd/${slots[op.slot]}`, c.O_RDONLY, 0);
       for (let at = 0, n = 1; n > 0; at += n) {
         n = sys.pread(fd, buf, 0, buf.length, at);
       }
-      return sys.lseek(fd, op.off, op.flags);
+      sys.close(fd);
+      return sys.lseek(slots[op.slot], op.off, op.flags);
     });
     return its === own;
   }
@@ -148,10 +139,6 @@ const writing: readonly string[] = [
 /** Of a mapping: without the digest of what it shows. */
 function unseen(result: string): string {
   return result.replace(/^mapped \S+/, 'mapped');
-}
-
-function inodeOf({ sys, stat }: Turn, dirfd: number, path: string): bigint {
-  return sys.statx(dirfd, path, path === '' ? c.AT_EMPTY_PATH : 0, stat) < 0 ? -1n : stat.ino;
 }
 
 /** Of an lseek: what the looks say. */

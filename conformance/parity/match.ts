@@ -74,8 +74,6 @@ export class Match {
   #turns: readonly [Turn, Turn] | null = null;
   #yard: Yardstick | null = null;
   #descriptors: Descriptors | null = null;
-  /** Of descriptors.ts. */
-  readonly #readDirect = new Set<bigint>();
   /** null where no file has its metadata alone copied up. */
   #completed: Completed | null = null;
   #twins: Twins | null = null;
@@ -103,7 +101,6 @@ export class Match {
   async begin(seed: number, cut?: (lowers: readonly string[]) => void): Promise<Mismatch | null> {
     await this.#leave();
     this.#twins = null;
-    this.#readDirect.clear();
     this.#linked = this.#index ? new LinkedNames() : null;
     this.#completed = this.#metacopy ? new Completed(this.#sys) : null;
     this.#remounted = false;
@@ -123,7 +120,7 @@ export class Match {
     await this.pair.mount();
     const [kernel, ours] = this.pair.merged;
     this.#turns = [new Turn(this.#sys, true, kernel), new Turn(this.#sys, false, ours)];
-    this.#descriptors = new Descriptors(...this.#turns, this.#readDirect);
+    this.#descriptors = new Descriptors(...this.#turns);
     this.#twins = this.#userns ? new Twins(this.#turns, this.#twins) : null;
   }
 
@@ -189,7 +186,7 @@ export class Match {
       (its === said && timely) ||
       descriptors.mapsCopy(op, its, said) ||
       descriptors.keepsBits(op, its, said) ||
-      (this.#onDisk && timely && descriptors.seesWhatWasRead(op, its, said)) ||
+      (this.#onDisk && timely && descriptors.seesWhatIsCached(op, its, said)) ||
       descriptors.adrift(op.slot, op) ||
       descriptors.adrift(op.other, op)
     ) {
