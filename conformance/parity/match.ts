@@ -224,9 +224,14 @@ export class Match {
     const moving = kind.startsWith('rename') || kind === 'link' || kind === 'slot-link';
     if (!this.#metacopy || !moving || !expected.startsWith('EXDEV') || isFailure(got)) return false;
     const [kernel] = this.#turns!;
-    if (kind === 'rename-exchange')
-      return this.#sameWhole(kernel.root, path, to) && this.#sameWhole(kernel.root, to, path);
-    return kind === 'slot-link' ? this.#sameWhole(kernel.slots[slot], '', to) : this.#sameWhole(kernel.root, path, to);
+    if (kind === 'slot-link') return this.#sameWhole(kernel.slots[slot], '', to);
+    const moves = kind === 'rename-exchange' ? [path, to] : [path];
+    // What else is exchanged with a file has a redirect of its own, or needs none.
+    const files = moves.filter((at) => {
+      const { sys, root, stat } = kernel;
+      return sys.statx(root, at, c.AT_SYMLINK_NOFOLLOW, stat) === 0 && stat.type === c.S_IFREG;
+    });
+    return files.length > 0 && files.every((at) => this.#sameWhole(kernel.root, at, at === path ? to : path));
   }
 
   /** Whether our `name` is a file that has its data in the upper, and the bytes of the kernel's at `path`. */
