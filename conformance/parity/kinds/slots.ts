@@ -327,7 +327,9 @@ const lock = onSlot(
 );
 
 /** tmpfs allocates a page for a hole that is read through a mapping, and not for one that FUSE reads for its cache. */
-function beginsWithHole({ sys }: Turn, fd: number): boolean {
+function beginsWithHole({ sys, buf }: Turn, fd: number): boolean {
+  // docs/differences.md, "With O_DIRECT": ext4 calls a preallocated block data once it has been read.
+  sys.pread(fd, buf, 0, 1, 0);
   const position = sys.lseek(fd, 0, c.SEEK_CUR);
   const data = sys.lseek(fd, 0, c.SEEK_DATA);
   sys.lseek(fd, position, c.SEEK_SET);
