@@ -25,11 +25,10 @@ export interface ChosenPolicy {
 export function choosePolicy(sys: Sys, serving: Serving, quiet: ServingPolicy, seat: Int32Array): ChosenPolicy {
   const tid = sys.gettid();
   const cpus = allowedCpus(sys, tid);
-  const leavesIdle = mayLeaveIdle(sys);
   // On a single processor server and client take turns anyway.
   if (serving === 'block' || cpus === null || countCpus(cpus) < 2) return { policy: quiet, end() {} };
   const others = compilers(tid);
-  const place = serving !== 'spin' && leavesIdle ? placeOf(sys, tid, cpus, seat, others) : null;
+  const place = serving !== 'spin' && mayLeaveIdle(sys) ? placeOf(sys, tid, cpus, seat, others) : null;
   // The main thread is awake to watch, and to do what a beginning brings.
   const busy = running(sys, [...others, process.pid]);
   const around = surroundings(sys, busy);

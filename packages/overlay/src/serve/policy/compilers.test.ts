@@ -15,6 +15,7 @@ describe('compilers', () => {
     expect(tids).not.toContain(sys.gettid());
     // Another /proc than ours.
     expect(compilers(2 ** 22)).toEqual([]);
+    expect(compilers(sys.gettid(), '/proc/none')).toEqual([]);
     for (const tid of tids) expect(readFileSync(`/proc/self/task/${tid}/comm`, 'latin1')).not.toBe('');
   });
 });

@@ -9,16 +9,16 @@
  * They stay in the normal class: a collection of garbage waits for each that is in the middle of something, and in the
  * idle class beside a program that computes that took 100 ms.
  */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { AT_FDCWD, O_RDONLY } from '../../sys/constants.ts';
 import type { Sys } from '../../sys/sys.ts';
 
 /**
- * The threads of this process but the main one and `serving`: to be asked before further ones are started. None where /proc
- * is that of another pid namespace, whose numbers are strangers' here.
+ * The threads of this process but the main one and `serving`: to be asked before further ones are started. None where there is
+ * no /proc, or one of another pid namespace, whose numbers are strangers' here.
  */
-export function compilers(serving: number): readonly number[] {
-  const tids = readdirSync('/proc/self/task').map(Number);
+export function compilers(serving: number, tasks = '/proc/self/task'): readonly number[] {
+  const tids = existsSync(tasks) ? readdirSync(tasks).map(Number) : [];
   if (!tids.includes(process.pid) || !tids.includes(serving)) return [];
   return tids.filter((tid) => tid !== process.pid && tid !== serving);
 }
