@@ -130,6 +130,14 @@ describe('spinning', () => {
   });
 });
 
+it('tells those who use quiet moments of each request', () => {
+  let told = 0;
+  const quiet = { ...blockingPolicy, arrived: () => told++ };
+  const policy = new AdaptivePolicy(around, { place, spin: true, sleepers: 1 }, quiet);
+  ask(policy, 40, 5);
+  expect(told).toBe(40);
+});
+
 describe('following', () => {
   it('a lone client that asks quickly, after two windows at most, onto its processor', () => {
     const policy = policyWith();
