@@ -56,13 +56,14 @@ const openFlags: readonly (readonly [number, string])[] = [
 /** Opens `path` as the runner does (turn.ts): a FIFO does not block. `flags` as open(2) spells them. */
 export function opening(path: ByteString, flags: number, mode = 0): Call {
   const words = [['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_RDWR'][flags & c.O_ACCMODE]];
-  let rest = flags | c.O_NONBLOCK;
+  let rest = (flags | c.O_NONBLOCK) & ~c.O_ACCMODE;
   for (const [bit, name] of openFlags) {
     if ((rest & bit) === bit) {
       words.push(name);
       rest &= ~bit;
     }
   }
+  if (rest !== 0) words.push(hex(rest));
   return ['openat', 'AT_FDCWD', at(path), words.join('|'), octal(mode)];
 }
 
